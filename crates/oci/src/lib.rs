@@ -1,0 +1,3 @@
+//! Digests, descriptors, manifests, references, platforms and the runtime spec as pure values.
+
+pub mod runtime;
