@@ -1,1 +1,3 @@
 //! Linux made safe: mounts, cgroups, namespaces, pidfd, pty, fifo, loop and netns; all `unsafe` of the project is here.
+
+pub mod cgroup;

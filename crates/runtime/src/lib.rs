@@ -1,0 +1,64 @@
+//! The embedded OCI runtime.
+//!
+//! Every verb that makes a process ([`Create`], [`Exec`]) must be called from a single-threaded process, because
+//! it forks and goes on working in the child; it checks this. The caller's descriptors 0, 1 and 2 become those of
+//! the container unless the process asks for a terminal. The other verbs may be called from anywhere.
+//!
+//! Not here: checkpoint and restore, rootless operation, AppArmor and SELinux labels.
+
+mod create;
+mod error;
+mod exec;
+mod features;
+mod lifecycle;
+mod query;
+mod state;
+
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+
+pub use create::Create;
+pub use error::{Error, Kind, Result};
+pub use exec::Exec;
+pub use features::features;
+pub use lifecycle::{Deletion, Target, delete, kill, pause, resume, start, update};
+pub use query::{Summary, list, ps, state};
+
+/// Where the master side of a process's terminal goes.
+#[derive(Debug, Default)]
+pub enum Console {
+    /// Nowhere: the process must not ask for a terminal.
+    #[default]
+    None,
+    /// To whoever listens at this unix socket, with `SCM_RIGHTS`.
+    Socket(PathBuf),
+    /// Through this connected unix socket, with `SCM_RIGHTS`.
+    Fd(OwnedFd),
+}
+
+/// Whose child the new process becomes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Parent {
+    /// The caller's own child.
+    #[default]
+    Caller,
+    /// A child of the caller's parent: for a shim that forks a child to make the call.
+    CallersParent,
+}
+
+/// Settings of create and exec that callers seldom change.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flags {
+    /// Whose child the new process becomes.
+    pub parent: Parent,
+    /// Move the root mount instead of pivot_root(2); for roots on a ramdisk.
+    pub no_pivot: bool,
+    /// Keep the caller's session keyring.
+    pub no_new_keyring: bool,
+    /// `cgroupsPath` is `slice:prefix:name`.
+    pub systemd_cgroup: bool,
+    /// Exec only: go on although the container is paused.
+    pub ignore_paused: bool,
+    /// How many descriptors from 3 on the process keeps.
+    pub preserve_fds: u32,
+}
