@@ -1,0 +1,12 @@
+//! An OCI runtime spec from a container's configuration, its image and facts about the host; pure.
+//!
+//! [`default()`] is what every container begins with; [`Container::build`] lays the image's wishes and then the user's
+//! upon it. Whoever calls reads `/etc/passwd`, devices and capabilities and passes them in.
+
+mod container;
+mod defaults;
+mod user;
+
+pub use container::{Container, Host, Resources};
+pub use defaults::{CAPABILITIES, DEFAULT_PATH, default};
+pub use user::{Accounts, User};
