@@ -1,0 +1,325 @@
+//! A private daemon: its own root, state, socket and namespace, and everything it made gone at the end.
+//!
+//! `GANTRY_E2E_DAEMON=containerd` puts a real containerd in gantryd's place; the tests are the same.
+
+use std::fs::{self, File};
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use rustix::mount::{UnmountFlags, unmount};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::census::{self, Census};
+use crate::program::{Program, wait};
+
+/// Whose daemon it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Ours.
+    Gantry,
+    /// The reference, built in `compat/`.
+    Containerd,
+}
+
+/// What a daemon is started with.
+#[derive(Debug, Clone)]
+pub struct Start {
+    /// Whose it is.
+    pub kind: Kind,
+    /// Where the programs of the build lie.
+    pub dist: PathBuf,
+    /// More lines for the configuration file, after the top-level keys.
+    pub config: String,
+}
+
+/// A running daemon and its directory `<dir>/{root,state,s,sock,log,config.toml}`.
+#[derive(Debug)]
+pub struct Daemon {
+    start: Start,
+    dir: PathBuf,
+    namespace: String,
+    child: Option<Child>,
+}
+
+impl Kind {
+    /// The kind the environment asks for.
+    pub fn from_environment() -> Self {
+        match std::env::var("GANTRY_E2E_DAEMON").as_deref() {
+            Ok("containerd") => Self::Containerd,
+            _ => Self::Gantry,
+        }
+    }
+}
+
+impl Start {
+    /// The daemon the environment asks for, with no more configuration.
+    pub fn new() -> Self {
+        Self { kind: Kind::from_environment(), dist: dist(), config: String::new() }
+    }
+}
+
+impl Default for Start {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Daemon {
+    /// Starts the daemon the environment asks for and waits until it says that it is ready.
+    pub fn start() -> Result<Self> {
+        Self::start_with(Start::new())
+    }
+
+    /// The same with other settings.
+    pub fn start_with(start: Start) -> Result<Self> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let unique = format!("{}-{number}", std::process::id());
+        // Short, because a socket's path has room for 107 bytes and a shim's is 64 digits long.
+        let dir = PathBuf::from(format!("/tmp/gantry-{unique}"));
+        fs::create_dir_all(dir.join("bin")).with_context(|| format!("create {}", dir.display()))?;
+        let mut daemon = Self { start, dir, namespace: format!("e2e-{unique}"), child: None };
+        daemon.write_config()?;
+        daemon.launch()?;
+        Ok(daemon)
+    }
+
+    /// Whose daemon it is.
+    pub fn kind(&self) -> Kind {
+        self.start.kind
+    }
+
+    /// Its directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The namespace of this test; no other test has it.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// Its socket.
+    pub fn address(&self) -> PathBuf {
+        self.dir.join("sock")
+    }
+
+    /// The daemon's pid.
+    pub fn pid(&self) -> Result<u32> {
+        Ok(self.child.as_ref().context("the daemon does not run")?.id())
+    }
+
+    /// The real `ctr`, pointed at this daemon and this test's namespace.
+    pub fn ctr(&self, args: &[&str]) -> Program {
+        let program = Program::new(compat_dir().join("ctr")).arg("--address").arg(self.address());
+        program
+            .env("CONTAINERD_SUPPRESS_DEPRECATION_WARNINGS", "true")
+            .args(["-n", &self.namespace])
+            .args(args)
+    }
+
+    /// Our own client, pointed at this daemon and this test's namespace.
+    pub fn gantry(&self, args: &[&str]) -> Program {
+        let program = Program::new(self.start.dist.join("gantry")).arg("--address").arg(self.address());
+        program.args(["-n", &self.namespace]).args(args)
+    }
+
+    /// Runs `ctr` and insists on success.
+    pub fn ok(&self, args: &[&str]) -> Result<crate::Finished> {
+        self.ctr(args).succeed()
+    }
+
+    /// Imports the busybox image.
+    pub fn import_busybox(&self) -> Result<()> {
+        let path = self.dir.join("busybox.tar");
+        crate::samples::busybox(crate::samples::BUSYBOX)?.write(&path)?;
+        self.ok(&["images", "import", &path.to_string_lossy()])?;
+        Ok(())
+    }
+
+    /// Everything it holds now.
+    pub fn census(&self) -> Census {
+        Census::of_daemon(&self.dir, std::slice::from_ref(&self.namespace))
+    }
+
+    /// What it wrote to its log so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.dir.join("log")).unwrap_or_default()
+    }
+
+    /// Asks it to stop (SIGTERM) and waits for its end.
+    pub fn stop(&mut self) -> Result<()> {
+        self.end(Signal::TERM)
+    }
+
+    /// Kills it with SIGKILL and waits for its end.
+    pub fn kill9(&mut self) -> Result<()> {
+        self.end(Signal::KILL)
+    }
+
+    /// Starts it again on the same directories.
+    pub fn launch(&mut self) -> Result<()> {
+        let ready = self.dir.join("ready");
+        let _ = fs::remove_file(&ready);
+        let notify = UnixDatagram::bind(&ready).with_context(|| format!("bind {}", ready.display()))?;
+        let mut child = self.command()?.env("NOTIFY_SOCKET", &ready).spawn().context("start the daemon")?;
+        let answer = wait_ready(&notify, &mut child);
+        self.child = Some(child);
+        answer.with_context(|| format!("the daemon did not become ready; its log:\n{}", self.log()))
+    }
+
+    /// The command that starts it, its words going to `<dir>/log`.
+    pub fn command(&self) -> Result<Command> {
+        let log = File::options().append(true).create(true).open(self.dir.join("log"))?;
+        let (program, path) = match self.start.kind {
+            // No runc, no crun, no shim of anybody else's is to be found.
+            Kind::Gantry => (self.start.dist.join("gantryd"), self.dir.join("bin").display().to_string()),
+            Kind::Containerd => (
+                compat_dir().join("containerd"),
+                format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", compat_dir().display()),
+            ),
+        };
+        let mut command = Command::new(program);
+        command.args(["--log-level", "debug", "--config"]).arg(self.dir.join("config.toml"));
+        command.arg("--root").arg(self.dir.join("root")).arg("--state").arg(self.dir.join("state"));
+        command.arg("--address").arg(self.address()).env("PATH", path);
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        Ok(command)
+    }
+
+    /// Stops it and insists that nothing is left: no mount, cgroup, process, socket, bundle or runtime state.
+    /// Images and snapshots may stay; a test that removed them looks at [`Self::census`] itself.
+    pub fn finish(mut self) -> Result<()> {
+        self.stop()?;
+        let census = self.census();
+        let left: Vec<&String> = census
+            .things
+            .iter()
+            .filter(|t| !["snapshot ", "blob ", "ingest "].iter().any(|k| t.starts_with(k)))
+            .filter(|t| !is_namespace_bundle_dir(t, &self.namespace))
+            .collect();
+        ensure!(left.is_empty(), "left behind: {left:#?}");
+        Ok(())
+    }
+
+    fn end(&mut self, signal: Signal) -> Result<()> {
+        let mut child = self.child.take().context("the daemon does not run")?;
+        kill_process(Pid::from_child(&child), signal).context("signal the daemon")?;
+        match wait(&mut child, Duration::from_secs(30))? {
+            Some(_) => Ok(()),
+            None => bail!("the daemon did not end within 30 s of {signal:?}; its log:\n{}", self.log()),
+        }
+    }
+
+    fn write_config(&self) -> Result<()> {
+        let dir = self.dir.display();
+        let text = format!(
+            "version = 4\n\
+             disabled_plugins = ['io.containerd.cri.v1.runtime', 'io.containerd.cri.v1.images', 'io.containerd.grpc.v1.cri']\n\
+             [plugins.'io.containerd.shim.v1.manager']\nsocket_dir = '{dir}/s'\n{}\n",
+            self.start.config
+        );
+        fs::write(self.dir.join("config.toml"), text).context("write the daemon's configuration")
+    }
+
+    /// Kills and unmounts whatever a failed test left, then removes the directory.
+    fn sweep(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        let text = self.dir.to_string_lossy().into_owned();
+        let mut pids: Vec<i32> =
+            census::processes().filter(|p| p.command.contains(&text)).map(|p| p.pid).collect();
+        let cgroups = census::cgroups_of(&self.namespace);
+        pids.extend(cgroups.iter().flat_map(|c| census::pids_in(c)));
+        end_all(&pids);
+        unmount_under(&self.dir);
+        for cgroup in &cgroups {
+            remove_cgroup(cgroup);
+        }
+        for root in census::cgroup_roots() {
+            let _ = fs::remove_dir(root.join(&self.namespace));
+        }
+        let _ = fs::remove_dir_all(Path::new("/run/containerd/runc").join(&self.namespace));
+        let _ = fs::remove_dir_all(&self.dir);
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        if std::thread::panicking() || std::env::var_os("GANTRY_E2E_LOG").is_some() {
+            eprintln!("--- log of the daemon in {}:\n{}", self.dir.display(), self.log());
+        }
+        self.sweep();
+    }
+}
+
+/// Where the build to be tested lies: `GANTRY_DIST`, else the debug build of this workspace.
+pub fn dist() -> PathBuf {
+    std::env::var_os("GANTRY_DIST").map_or_else(|| target_dir().join("dist-debug"), PathBuf::from)
+}
+
+/// Where `compat/`'s programs lie.
+pub fn compat_dir() -> PathBuf {
+    std::env::var_os("GANTRY_COMPAT").map_or_else(|| target_dir().join("compat"), PathBuf::from)
+}
+
+fn target_dir() -> PathBuf {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let workspace = workspace.canonicalize().unwrap_or(workspace);
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace.join("target"), PathBuf::from)
+}
+
+fn is_namespace_bundle_dir(thing: &str, namespace: &str) -> bool {
+    thing.starts_with("bundle ") && thing.ends_with(&format!("/{namespace}"))
+}
+
+fn wait_ready(notify: &UnixDatagram, child: &mut Child) -> Result<()> {
+    let end = Instant::now() + Duration::from_secs(30);
+    let mut message = [0u8; 4096];
+    notify.set_read_timeout(Some(Duration::from_millis(200)))?;
+    while Instant::now() < end {
+        if let Ok(length) = notify.recv(&mut message) {
+            let text = String::from_utf8_lossy(&message[..length]).into_owned();
+            if text.lines().any(|l| l == "READY=1") {
+                return Ok(());
+            }
+        }
+        if let Some(status) = child.try_wait()? {
+            bail!("it ended with {status}");
+        }
+    }
+    bail!("no READY=1 within 30 s")
+}
+
+fn end_all(pids: &[i32]) {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    for pid in pids.iter().filter_map(|p| Pid::from_raw(*p)) {
+        let Ok(fd) = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()) else { continue };
+        let _ = rustix::process::pidfd_send_signal(&fd, Signal::KILL);
+        let timeout = Timespec { tv_sec: 5, tv_nsec: 0 };
+        let _ = poll(&mut [PollFd::new(&fd, PollFlags::IN)], Some(&timeout));
+    }
+}
+
+fn unmount_under(dir: &Path) {
+    let text = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let points: Vec<&str> = text.lines().filter_map(|l| l.split(' ').nth(4)).collect();
+    for point in points.into_iter().rev().filter(|p| Path::new(p).starts_with(dir)) {
+        let _ = unmount(point, UnmountFlags::DETACH);
+    }
+}
+
+fn remove_cgroup(cgroup: &Path) {
+    for entry in fs::read_dir(cgroup).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|t| t.is_dir()) {
+            remove_cgroup(&entry.path());
+        }
+    }
+    let _ = fs::remove_dir(cgroup);
+}

@@ -1,0 +1,53 @@
+//! The project's own commands: `cargo xtask check | codegen | build | demo | test`.
+//!
+//! Each command is one file. Absent on purpose: options. A command does one thing, the same for people and for CI.
+
+use std::process::ExitCode;
+
+mod build;
+mod check;
+mod codegen;
+mod compat;
+mod demo;
+mod packages;
+mod run;
+mod test;
+mod workspace;
+
+const USAGE: &str = "usage: cargo xtask COMMAND
+
+  check             the house rules: levels, sizes, names, licences, fmt, clippy; prints the counts
+  check --fast      the same without fmt and clippy
+  codegen           write the generated code from proto/ (codegen --check: only compare)
+  build             release build of gantryd, gantry and gantry-shim into target/dist
+  build --debug     the same for tests into target/dist-debug
+  compat            build the real ctr, containerd and runc into target/compat
+  demo              build, then show an image going in and a container coming out
+  test              install what the tests need, build, run every test, print one summary";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    let done = match words[..] {
+        ["check"] => check::run(check::Extent::Whole),
+        ["check", "--fast"] => check::run(check::Extent::Fast),
+        ["codegen"] => codegen::run(false),
+        ["codegen", "--check"] => codegen::run(true),
+        ["build"] => build::run(build::Profile::Release).map(drop),
+        ["build", "--debug"] => build::run(build::Profile::Debug).map(drop),
+        ["compat"] => compat::run().map(drop),
+        ["demo"] => demo::run(),
+        ["test"] => test::run(),
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
