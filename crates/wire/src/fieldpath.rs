@@ -1,11 +1,11 @@
 //! `event.*` field paths of filters, answered from an event's payload.
 //!
 //! Text, flags (as `true` or `false`), messages inside messages and label maps can be asked for; numbers, times,
-//! bytes and lists cannot. Empty text counts as absent. What follows a scalar is ignored, what follows a map is
-//! joined with dots and is the key.
+//! payloads, bytes and lists cannot. Empty text counts as absent. What follows a scalar is ignored; what follows a
+//! map is joined with dots and is the key.
 
 use crate::Any;
-use crate::shape::{self, Record, Value};
+use crate::shape::{self, Kind, Record, Value};
 
 /// An event's payload, decoded once for all the filters it meets.
 #[derive(Debug)]
@@ -25,17 +25,18 @@ impl Payload {
 
 fn find(record: &Record, path: &[impl AsRef<str>]) -> Option<String> {
     let (first, rest) = path.split_first()?;
-    if let "google.protobuf.Timestamp" | "google.protobuf.Any" = record.shape.name {
-        return None;
-    }
-    match record.find(first.as_ref())? {
-        Value::Text(text) => (!text.is_empty()).then(|| text.clone()),
-        Value::Flag(flag) => Some(flag.to_string()),
-        Value::Record(inner) => find(inner, rest),
-        Value::Map(map) => {
+    let field = record.shape.fields.iter().find(|field| field.name == first.as_ref())?;
+    match (&field.kind, record.find(field.name)) {
+        (Kind::Text, Some(Value::Text(text))) => (!text.is_empty()).then(|| text.clone()),
+        (Kind::Flag, Some(Value::Flag(flag))) => Some(flag.to_string()),
+        (Kind::Flag, None) => Some("false".to_owned()),
+        (Kind::Map, Some(Value::Map(map))) => {
             let key: Vec<&str> = rest.iter().map(AsRef::as_ref).collect();
-            if key.is_empty() { None } else { map.get(&key.join(".")).cloned() }
+            map.get(&key.join(".")).cloned()
         }
-        Value::Bytes(_) | Value::Unsigned(_) | Value::Signed(_) | Value::List(_) => None,
+        (Kind::Message(shape), Some(Value::Record(inner))) if !shape.name.starts_with("google.") => {
+            find(inner, rest)
+        }
+        _ => None,
     }
 }
