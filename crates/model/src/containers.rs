@@ -1,7 +1,9 @@
 //! Containers: the record of what a task is to be made from. A record, not a process.
 
+use crate::filters::{self, Fields};
 use crate::{Any, Error, Labels, Mask, Result, Scope, Timestamp, ids, labels};
 use async_trait::async_trait;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// Which runtime is to run a container.
@@ -92,4 +94,16 @@ pub trait Containers: Send + Sync {
     async fn update(&self, scope: &Scope, container: Container, mask: Mask) -> Result<Container>;
     /// Errors: `NotFound`.
     async fn delete(&self, scope: &Scope, id: &str) -> Result<()>;
+}
+
+impl Fields for Container {
+    fn field(&self, path: &[&str]) -> Option<Cow<'_, str>> {
+        match path {
+            ["id", ..] => filters::text(&self.id),
+            ["image", ..] => filters::text(&self.image),
+            ["runtime", "name", ..] => filters::text(&self.runtime.name),
+            ["labels", key @ ..] => filters::label(&self.labels, key),
+            _ => None,
+        }
+    }
 }

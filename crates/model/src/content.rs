@@ -3,10 +3,12 @@
 //! Two contracts. [`Content`] is what clients see: namespaced, labelled, leased, asynchronous. [`Blobs`] is the disk
 //! under it: one flat store of bytes, synchronous, without labels or namespaces. The engine writes the difference.
 
+use crate::filters::{self, Fields};
 use crate::{Labels, Mask, Result, Scope, Timestamp};
 use async_trait::async_trait;
 use bytes::Bytes;
 use oci::Digest;
+use std::borrow::Cow;
 
 /// What is known of a blob.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -162,4 +164,23 @@ pub trait Ingesting: Send {
     /// Turns the ingest into a blob. Errors: `FailedPrecondition` for a wrong size or digest (the ingest stays),
     /// `AlreadyExists` when the blob is there already (the ingest is gone).
     fn commit(&mut self, size: i64, expected: &str) -> Result<Digest>;
+}
+
+impl Fields for Info {
+    fn field(&self, path: &[&str]) -> Option<Cow<'_, str>> {
+        match path {
+            ["digest", ..] => Some(Cow::Borrowed(self.digest.as_str())),
+            ["labels", key @ ..] => filters::label(&self.labels, key),
+            _ => None,
+        }
+    }
+}
+
+impl Fields for Status {
+    fn field(&self, path: &[&str]) -> Option<Cow<'_, str>> {
+        match path {
+            ["ref", ..] => Some(Cow::Borrowed(&self.reference)),
+            _ => None,
+        }
+    }
 }

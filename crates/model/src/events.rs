@@ -34,7 +34,9 @@ pub fn validate_topic(topic: &str) -> Result<()> {
     }
     for component in rest.split('/') {
         if let Err(e) = ids::validate(component) {
-            return Err(e.during(format!("envelope topic {topic:?}: failed validation on component {component:?}")));
+            return Err(
+                e.during(format!("envelope topic {topic:?}: failed validation on component {component:?}"))
+            );
         }
     }
     Ok(())

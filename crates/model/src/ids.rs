@@ -16,7 +16,9 @@ pub fn validate(id: &str) -> Result<()> {
         return Err(Error::invalid("identifier must not be empty"));
     }
     if id.len() > MAX_LEN {
-        return Err(Error::invalid(format!("identifier {id:?} greater than maximum length ({MAX_LEN} characters)")));
+        return Err(Error::invalid(format!(
+            "identifier {id:?} greater than maximum length ({MAX_LEN} characters)"
+        )));
     }
     if !well_formed(id.as_bytes()) {
         return Err(Error::invalid(format!(

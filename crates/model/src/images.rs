@@ -1,7 +1,9 @@
 //! Images: names for descriptors.
 
+use crate::filters::{self, Fields};
 use crate::{Error, Labels, Mask, Result, Scope, Timestamp, labels};
 use async_trait::async_trait;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// What an image's name points at. The digest is kept as text: a stored record is validated, a request may not be.
@@ -23,7 +25,8 @@ impl Target {
     /// # Errors
     /// `InvalidArgument` when the text is no digest.
     pub fn parse_digest(&self) -> Result<oci::Digest> {
-        oci::Digest::parse(&self.digest).map_err(|e| Error::invalid(format!("target.Digest {:?} invalid: {e}", self.digest)))
+        oci::Digest::parse(&self.digest)
+            .map_err(|e| Error::invalid(format!("target.Digest {:?} invalid: {e}", self.digest)))
     }
 }
 
@@ -98,4 +101,17 @@ pub trait Images: Send + Sync {
     async fn update(&self, scope: &Scope, update: Update) -> Result<Image>;
     /// Errors: `NotFound`, also when the target is another one.
     async fn delete(&self, scope: &Scope, delete: Delete) -> Result<()>;
+}
+
+impl Fields for Image {
+    fn field(&self, path: &[&str]) -> Option<Cow<'_, str>> {
+        match path {
+            ["name", ..] => filters::text(&self.name),
+            ["target", "digest", ..] => filters::text(&self.target.digest),
+            ["target", "mediatype", ..] => filters::text(&self.target.media_type),
+            ["labels", key @ ..] => filters::label(&self.labels, key),
+            ["annotations", key @ ..] => filters::label(&self.target.annotations, key),
+            _ => None,
+        }
+    }
 }

@@ -1,7 +1,9 @@
 //! Leases: what keeps objects from the collector while a client works.
 
+use crate::filters::{self, Fields};
 use crate::{Labels, Result, Scope, Timestamp};
 use async_trait::async_trait;
+use std::borrow::Cow;
 
 /// A lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,4 +49,14 @@ pub trait Leases: Send + Sync {
     async fn delete_resource(&self, scope: &Scope, id: &str, resource: Resource) -> Result<()>;
     /// Errors: `NotFound`.
     async fn list_resources(&self, scope: &Scope, id: &str) -> Result<Vec<Resource>>;
+}
+
+impl Fields for Lease {
+    fn field(&self, path: &[&str]) -> Option<Cow<'_, str>> {
+        match path {
+            ["id", ..] => filters::text(&self.id),
+            ["labels", key @ ..] => filters::label(&self.labels, key),
+            _ => None,
+        }
+    }
 }

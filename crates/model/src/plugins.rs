@@ -1,7 +1,9 @@
 //! Plugins: what outsiders may supply, and what introspection tells about the daemon.
 
+use crate::filters::{self, Fields};
 use crate::{Any, Error, Result, Timestamp};
 use async_trait::async_trait;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// What outsiders may supply, in the order the daemon builds it.
@@ -98,4 +100,14 @@ pub trait Introspection: Send + Sync {
     async fn plugin_info(&self, kind: &str, id: &str, options: Option<Any>) -> Result<(Plugin, Option<Any>)>;
     /// The daemon's version and revision.
     async fn version(&self) -> Result<(String, String)>;
+}
+
+impl Fields for Plugin {
+    fn field(&self, path: &[&str]) -> Option<Cow<'_, str>> {
+        match path {
+            ["type", ..] => filters::text(&self.kind),
+            ["id", ..] => filters::text(&self.id),
+            _ => None,
+        }
+    }
 }

@@ -1,8 +1,10 @@
 //! Sandboxes: the record of a group of containers that share a shim.
 
 use crate::containers::RuntimeChoice;
+use crate::filters::{self, Fields};
 use crate::{Any, Labels, Mask, Result, Scope, Timestamp};
 use async_trait::async_trait;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// A sandbox record.
@@ -39,4 +41,14 @@ pub trait Sandboxes: Send + Sync {
     async fn update(&self, scope: &Scope, sandbox: Sandbox, mask: Mask) -> Result<Sandbox>;
     /// Errors: `NotFound`.
     async fn delete(&self, scope: &Scope, id: &str) -> Result<()>;
+}
+
+impl Fields for Sandbox {
+    fn field(&self, path: &[&str]) -> Option<Cow<'_, str>> {
+        match path {
+            ["id", ..] => filters::text(&self.id),
+            ["labels", key @ ..] => filters::label(&self.labels, key),
+            _ => None,
+        }
+    }
 }

@@ -3,8 +3,10 @@
 //! Two contracts. [`Snapshotter`] is what clients see: keys, parents, kinds, labels, leases. [`Driver`] is what a
 //! plugin author writes: six verbs on numbered directories. `engine::snapshots` is the one ledger between them.
 
+use crate::filters::{self, Fields};
 use crate::{Labels, Mask, Mount, Result, Scope, Timestamp};
 use async_trait::async_trait;
+use std::borrow::Cow;
 
 /// What a snapshot is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -136,5 +138,17 @@ pub trait Driver: Send + Sync {
     /// Whether an active snapshot without parents may get one at commit (parallel unpack).
     fn can_rebase(&self) -> bool {
         false
+    }
+}
+
+impl Fields for Info {
+    fn field(&self, path: &[&str]) -> Option<Cow<'_, str>> {
+        match path {
+            ["name", ..] => Some(Cow::Borrowed(&self.name)),
+            ["parent", ..] => Some(Cow::Borrowed(&self.parent)),
+            ["kind", ..] => Some(Cow::Borrowed(self.kind.as_str())),
+            ["labels", key @ ..] => filters::label(&self.labels, key),
+            _ => None,
+        }
     }
 }

@@ -78,7 +78,10 @@ mod tests {
             assert_eq!(Timestamp::from_rfc3339(text).expect(text).to_rfc3339(), text);
         }
         assert_eq!(Timestamp::from_rfc3339("2026-11-21"), None);
-        assert_eq!(Timestamp::from_rfc3339("2026-11-21T13:12:13+02:00").map(|t| t.to_rfc3339()).as_deref(), Some("2026-11-21T11:12:13Z"));
+        assert_eq!(
+            Timestamp::from_rfc3339("2026-11-21T13:12:13+02:00").map(|t| t.to_rfc3339()).as_deref(),
+            Some("2026-11-21T11:12:13Z")
+        );
     }
 
     #[test]

@@ -1,0 +1,1 @@
+//! Containers: records of what tasks are made from.

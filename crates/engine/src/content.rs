@@ -1,0 +1,1 @@
+//! Content: the namespaced view over blobs on a disk.

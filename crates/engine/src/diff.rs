@@ -1,0 +1,1 @@
+//! Diffs: the chain of differs behind the diff service.

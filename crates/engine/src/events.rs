@@ -1,0 +1,1 @@
+//! Events: the exchange between publishers and subscribers.

@@ -1,0 +1,1 @@
+//! The collector: mark, sweep, clean up.

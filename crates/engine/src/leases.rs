@@ -1,0 +1,1 @@
+//! Leases: what keeps objects from the collector.

@@ -1,0 +1,1 @@
+//! Namespaces: the top of every name.

@@ -1,0 +1,1 @@
+//! Plugins: what introspection tells about the daemon.

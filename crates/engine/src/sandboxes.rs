@@ -1,0 +1,1 @@
+//! Sandboxes: the records of groups of containers.

@@ -1,0 +1,1 @@
+//! Snapshots: the one ledger between keys and numbered directories.

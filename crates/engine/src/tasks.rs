@@ -1,0 +1,1 @@
+//! Tasks: what clients see of the processes that shims run.
