@@ -1,22 +1,114 @@
-//! Streams: named two-way pipes of typed messages between a client and the service that looks their name up.
+//! Streams: named two-way pipes of messages between a client and the service that looks their name up.
+//!
+//! Bytes cross a stream in frames of at most 32 KiB. The receiver grants a window of bytes and the sender never exceeds
+//! it; the end is the close of the stream. [`Sink`] and [`Source`] are the two ends of that.
 
-use crate::{Any, Result, Scope};
+use crate::transfer::Progress;
+use crate::{Any, Error, Result, Scope};
 use async_trait::async_trait;
+use bytes::Bytes;
+
+/// The largest frame, in bytes.
+pub const FRAME: usize = 32 << 10;
+/// The window that a receiver keeps granted, in bytes.
+pub const WINDOW: u32 = 64 << 10;
+
+/// What crosses a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Message {
+    /// Bytes.
+    Data(Bytes),
+    /// The receiver takes this many bytes more.
+    Window(u32),
+    /// Progress of a transfer.
+    Progress(Box<Progress>),
+    /// Anything else.
+    Any(Any),
+}
 
 /// One end of a stream.
 #[async_trait]
 pub trait Stream: Send + Sync {
     /// Sends a message; waits while the peer is slow. Errors: `Unavailable` once the peer is gone.
-    async fn send(&self, message: Any) -> Result<()>;
+    async fn send(&self, message: Message) -> Result<()>;
     /// The next message; `None` when the peer has closed its side.
-    async fn receive(&self) -> Result<Option<Any>>;
+    async fn receive(&self) -> Result<Option<Message>>;
     /// Ends the stream.
     async fn close(&self);
 }
 
-/// The streaming service, from the side of those who use streams.
+/// The streaming service, from the side of those who open streams.
 #[async_trait]
 pub trait Streams: Send + Sync {
-    /// Opens a stream under a name. Errors: `AlreadyExists`.
+    /// Opens a stream under a name; the peer has acknowledged it when this returns. Errors: `AlreadyExists`.
     async fn open(&self, scope: &Scope, id: &str) -> Result<Box<dyn Stream>>;
+}
+
+/// Sends bytes into a stream, within the window the peer grants.
+pub struct Sink<'a> {
+    stream: &'a dyn Stream,
+    window: u64,
+}
+
+impl<'a> Sink<'a> {
+    /// A sink with nothing granted yet.
+    pub fn new(stream: &'a dyn Stream) -> Self {
+        Self { stream, window: 0 }
+    }
+
+    /// Sends all of it; waits for the peer's window.
+    ///
+    /// # Errors
+    /// `Unavailable` when the peer is gone before it took everything.
+    pub async fn write(&mut self, mut data: Bytes) -> Result<()> {
+        while !data.is_empty() {
+            while self.window == 0 {
+                match self.stream.receive().await? {
+                    Some(Message::Window(bytes)) => self.window += u64::from(bytes),
+                    Some(_) => {}
+                    None => return Err(Error::unavailable("stream closed by the peer before it took all data")),
+                }
+            }
+            let most = FRAME.min(usize::try_from(self.window).unwrap_or(FRAME));
+            let frame = data.split_to(most.min(data.len()));
+            self.window -= frame.len() as u64;
+            self.stream.send(Message::Data(frame)).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Receives bytes from a stream, granting windows as they are used up.
+pub struct Source<'a> {
+    stream: &'a dyn Stream,
+    window: u32,
+}
+
+impl<'a> Source<'a> {
+    /// A source that has granted nothing yet.
+    pub fn new(stream: &'a dyn Stream) -> Self {
+        Self { stream, window: 0 }
+    }
+
+    /// The next bytes; `None` at the end.
+    ///
+    /// # Errors
+    /// What the stream answers.
+    pub async fn read(&mut self) -> Result<Option<Bytes>> {
+        loop {
+            if self.window < WINDOW {
+                self.stream.send(Message::Window(WINDOW)).await?;
+                self.window += WINDOW;
+            }
+            match self.stream.receive().await? {
+                Some(Message::Data(data)) if data.is_empty() => {}
+                Some(Message::Data(data)) => {
+                    self.window = self.window.saturating_sub(data.len() as u32);
+                    return Ok(Some(data));
+                }
+                Some(_) => {}
+                None => return Ok(None),
+            }
+        }
+    }
 }
