@@ -1,0 +1,50 @@
+//! `gantry containers`
+
+mod create;
+mod info;
+mod label;
+mod list;
+mod remove;
+
+use crate::Context;
+use anyhow::Result;
+
+/// Work with containers.
+#[derive(Debug, clap::Subcommand)]
+pub enum Containers {
+    /// Make a container without running it.
+    Create(Box<create::Create>),
+    /// Show a container's record.
+    Info(info::Info),
+    /// Set or, with an empty value, clear labels.
+    Label(label::Label),
+    /// List containers.
+    #[command(visible_alias = "ls")]
+    List(list::List),
+    /// Remove containers and their snapshots.
+    #[command(visible_alias = "delete", visible_alias = "del", visible_alias = "rm")]
+    Remove(remove::Remove),
+}
+
+impl Containers {
+    pub(crate) async fn run(self, cx: &Context) -> Result<u8> {
+        match self {
+            Containers::Create(verb) => verb.run(cx).await,
+            Containers::Info(verb) => verb.run(cx).await,
+            Containers::Label(verb) => verb.run(cx).await,
+            Containers::List(verb) => verb.run(cx).await,
+            Containers::Remove(verb) => verb.run(cx).await,
+        }
+    }
+}
+
+/// Removes a container's record and its snapshot.
+pub(crate) async fn remove(cx: &Context, container: &model::containers::Container) -> Result<()> {
+    if !container.snapshot_key.is_empty() {
+        match cx.snapshotter(&container.snapshotter).remove(&cx.scope, &container.snapshot_key).await {
+            Err(e) if e.is_not_found() => {}
+            other => other?,
+        }
+    }
+    Ok(cx.services.containers.delete(&cx.scope, &container.id).await?)
+}

@@ -1,0 +1,34 @@
+//! `gantry events`
+
+use crate::{Context, Output, output};
+use anyhow::Result;
+
+/// Print events as they happen, one line each.
+#[derive(Debug, clap::Args)]
+pub struct Events {
+    /// Filters over `topic`, `namespace` and `event.<field>`.
+    filters: Vec<String>,
+}
+
+impl Events {
+    pub(crate) async fn run(self, cx: &Context) -> Result<u8> {
+        let mut subscription = cx.services.events.subscribe(&self.filters).await?;
+        while let Some(envelope) = subscription.next().await {
+            let envelope = envelope?;
+            let event = envelope.event.as_ref().map_or_else(String::new, |any| cx.words.event(any));
+            let time = envelope.timestamp.to_rfc3339();
+            match cx.output {
+                Output::Table => {
+                    output::line(format!("{time} {} {} {event}", envelope.namespace, envelope.topic))?
+                }
+                Output::Json => output::line(serde_json::json!({
+                    "timestamp": time,
+                    "namespace": envelope.namespace,
+                    "topic": envelope.topic,
+                    "event": serde_json::from_str(&event).unwrap_or(serde_json::Value::Null),
+                }))?,
+            }
+        }
+        Ok(0)
+    }
+}

@@ -1,0 +1,94 @@
+//! `gantry images export`
+
+use super::progress::Shown;
+use super::stream_id;
+use crate::Context;
+use anyhow::{Context as _, Result, bail};
+use model::streams::{Source, Stream};
+use model::transfer::{self, Endpoint, ImageReference, ImageStore, Request};
+use std::sync::Arc;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+
+/// Write images to an archive.
+#[derive(Debug, clap::Args)]
+pub struct Export {
+    /// Leave Docker's manifest.json out.
+    #[arg(long)]
+    skip_manifest_json: bool,
+    /// Leave layers out that may not be distributed.
+    #[arg(long)]
+    skip_non_distributable: bool,
+    /// Only these platforms.
+    #[arg(long)]
+    platform: Vec<String>,
+    /// Every platform.
+    #[arg(long)]
+    all_platforms: bool,
+    /// The archive; - for standard output.
+    archive: String,
+    /// The images.
+    #[arg(required = true)]
+    images: Vec<String>,
+}
+
+impl Export {
+    pub(crate) async fn run(self, cx: &Context) -> Result<u8> {
+        let mut archive: Box<dyn AsyncWrite + Send + Unpin> = match self.archive.as_str() {
+            "-" => Box::new(tokio::io::stdout()),
+            path => Box::new(
+                tokio::fs::File::create(path).await.with_context(|| format!("create archive {path}"))?,
+            ),
+        };
+        let scope = cx.leased().await?;
+        let id = stream_id("export");
+        let stream = cx.services.streams.open(&scope, &id).await?;
+        let request = self.request(id)?;
+        let transfer = cx.services.transfer.transfer(&scope, request);
+        let done = async {
+            let done = transfer.await;
+            // The daemon ends the stream when its lease goes.
+            cx.release(&scope).await?;
+            Ok::<_, anyhow::Error>(done?)
+        };
+        let (done, written) = tokio::join!(done, drain(&*stream, &mut *archive));
+        stream.close().await;
+        if let Err(e) = done.and(written) {
+            if self.archive != "-" {
+                std::fs::remove_file(&self.archive).with_context(|| format!("remove {}", self.archive))?;
+            }
+            return Err(e.context(format!("export to {}", self.archive)));
+        }
+        Ok(0)
+    }
+
+    fn request(&self, stream: String) -> Result<Request> {
+        let [name, further @ ..] = &self.images[..] else { bail!("no image to export") };
+        let extra = |name: &String| ImageReference { name: name.clone(), ..ImageReference::default() };
+        let store = ImageStore {
+            name: name.clone(),
+            extra_references: further.iter().map(extra).collect(),
+            ..ImageStore::default()
+        };
+        let export = transfer::Export {
+            stream,
+            media_type: String::new(),
+            platforms: self.platform.iter().map(|p| oci::Platform::parse(p)).collect::<Result<_, _>>()?,
+            all_platforms: self.all_platforms,
+            skip_docker_manifest: self.skip_manifest_json,
+            skip_non_distributable: self.skip_non_distributable,
+        };
+        Ok(Request {
+            source: Endpoint::ImageStore(Box::new(store)),
+            destination: Endpoint::Export(export),
+            progress: Some(Arc::new(Shown::new())),
+        })
+    }
+}
+
+async fn drain(stream: &dyn Stream, archive: &mut (dyn AsyncWrite + Send + Unpin)) -> Result<()> {
+    let mut source = Source::new(stream);
+    while let Some(data) = source.read().await? {
+        archive.write_all(&data).await.context("write the archive")?;
+    }
+    archive.flush().await.context("write the archive")
+}

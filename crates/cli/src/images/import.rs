@@ -1,0 +1,119 @@
+//! `gantry images import`
+
+use super::progress::Shown;
+use super::stream_id;
+use crate::Context;
+use anyhow::{Context as _, Result};
+use bytes::Bytes;
+use model::streams::{Sink, Stream};
+use model::transfer::{self, Endpoint, ImageReference, ImageStore, Request, Unpack};
+use std::sync::Arc;
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+/// Read images from an archive.
+#[derive(Debug, clap::Args)]
+pub struct Import {
+    /// The name's beginning for images that the archive names by tag only.
+    #[arg(long)]
+    base_name: Option<String>,
+    /// Also name images by their digest.
+    #[arg(long)]
+    digests: bool,
+    /// No digest name where there is another name.
+    #[arg(long)]
+    skip_digest_for_named: bool,
+    /// A name for the archive's index.
+    #[arg(long)]
+    index_name: Option<String>,
+    /// Keep every platform.
+    #[arg(long)]
+    all_platforms: bool,
+    /// Keep this platform.
+    #[arg(long)]
+    platform: Option<String>,
+    /// Do not unpack.
+    #[arg(long)]
+    no_unpack: bool,
+    /// Compress layers that are not.
+    #[arg(long)]
+    compress_blobs: bool,
+    /// Labels for the images, key=value.
+    #[arg(long)]
+    label: Vec<String>,
+    /// The snapshotter's name.
+    #[arg(long, env = "CONTAINERD_SNAPSHOTTER", default_value = "overlayfs")]
+    snapshotter: String,
+    /// The archive; - for standard input.
+    archive: String,
+}
+
+impl Import {
+    pub(crate) async fn run(self, cx: &Context) -> Result<u8> {
+        let mut archive: Box<dyn AsyncRead + Send + Unpin> = match self.archive.as_str() {
+            "-" => Box::new(tokio::io::stdin()),
+            path => {
+                Box::new(tokio::fs::File::open(path).await.with_context(|| format!("open archive {path}"))?)
+            }
+        };
+        let scope = cx.leased().await?;
+        let id = stream_id("import");
+        let stream = cx.services.streams.open(&scope, &id).await?;
+        let source = Endpoint::Import(transfer::Import {
+            stream: id,
+            media_type: String::new(),
+            force_compress: self.compress_blobs,
+        });
+        let destination = Endpoint::ImageStore(Box::new(self.store()?));
+        let request = Request { source, destination, progress: Some(Arc::new(Shown::new())) };
+        let transfer = cx.services.transfer.transfer(&scope, request);
+        let done = tokio::select! {
+            done = transfer => done.map_err(Into::into),
+            Err(e) = feed(&mut archive, &*stream) => Err(e),
+        };
+        stream.close().await;
+        cx.release(&scope).await?;
+        done.with_context(|| format!("import {}", self.archive))?;
+        Ok(0)
+    }
+
+    fn store(&self) -> Result<ImageStore> {
+        let platform = self.platform.as_deref().map(oci::Platform::parse).transpose()?;
+        let today = jiff::Timestamp::now().strftime("%Y-%m-%d");
+        let prefix = self.base_name.clone().unwrap_or_else(|| format!("import-{today}"));
+        let reference = ImageReference {
+            name: prefix,
+            is_prefix: true,
+            allow_overwrite: self.base_name.is_none(),
+            add_digest: self.digests,
+            skip_named_digest: self.skip_digest_for_named,
+        };
+        let unpack = Unpack { platform: platform.clone(), snapshotter: self.snapshotter.clone() };
+        Ok(ImageStore {
+            name: self.index_name.clone().unwrap_or_default(),
+            labels: crate::context::parse_labels(&self.label)?,
+            platforms: if self.all_platforms {
+                Vec::new()
+            } else {
+                vec![platform.unwrap_or_else(|| oci::Platform::host(""))]
+            },
+            extra_references: vec![reference],
+            unpacks: if self.no_unpack { Vec::new() } else { vec![unpack] },
+            ..ImageStore::default()
+        })
+    }
+}
+
+/// Feeds an archive into a stream; never returns but with an error, so that the transfer decides when all is done.
+async fn feed(archive: &mut (dyn AsyncRead + Send + Unpin), stream: &dyn Stream) -> Result<()> {
+    let mut sink = Sink::new(stream);
+    loop {
+        let mut buffer = bytes::BytesMut::with_capacity(model::streams::FRAME);
+        if archive.read_buf(&mut buffer).await.context("read the archive")? == 0 {
+            stream.close().await;
+            std::future::pending::<()>().await;
+        }
+        if sink.write(Bytes::from(buffer)).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! `gantry images`
+
+mod check;
+mod export;
+mod import;
+mod list;
+mod progress;
+mod remove;
+mod tag;
+mod tree;
+mod unpack;
+
+pub(crate) use unpack::{Unpacked, unpack};
+
+use crate::Context;
+use anyhow::Result;
+
+/// Work with images.
+#[derive(Debug, clap::Subcommand)]
+pub enum Images {
+    /// See which images are whole.
+    Check(check::Check),
+    /// Write images to an archive.
+    Export(export::Export),
+    /// Read images from an archive.
+    Import(import::Import),
+    /// List images.
+    #[command(visible_alias = "ls")]
+    List(list::List),
+    /// Remove images.
+    #[command(visible_alias = "delete", visible_alias = "del", visible_alias = "rm")]
+    Remove(remove::Remove),
+    /// Give an image further names.
+    Tag(tag::Tag),
+}
+
+impl Images {
+    pub(crate) async fn run(self, cx: &Context) -> Result<u8> {
+        match self {
+            Images::Check(verb) => verb.run(cx).await,
+            Images::Export(verb) => verb.run(cx).await,
+            Images::Import(verb) => verb.run(cx).await,
+            Images::List(verb) => verb.run(cx).await,
+            Images::Remove(verb) => verb.run(cx).await,
+            Images::Tag(verb) => verb.run(cx).await,
+        }
+    }
+}
+
+/// A name for a stream that nobody else has.
+pub(crate) fn stream_id(prefix: &str) -> String {
+    format!("{prefix}-{}-{}", jiff::Timestamp::now().as_nanosecond(), std::process::id())
+}
