@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use e2e::{Daemon, Finished, Follower, Kind, Start, samples};
+use e2e::{Client, Daemon, Finished, Follower, Kind, Start, samples};
 
 use crate::build::{self, Profile};
 
@@ -41,9 +41,14 @@ struct Stage {
 
 impl Stage {
     fn open(dist: &Path) -> Result<Self> {
-        let start = Start { kind: Kind::Gantry, dist: dist.to_path_buf(), config: String::new() };
+        let start = Start {
+            kind: Kind::Gantry,
+            client: Client::Gantry,
+            dist: dist.to_path_buf(),
+            config: String::new(),
+        };
         let daemon = Daemon::start_with(start)?;
-        let events = Some(Follower::spawn(daemon.gantry(&["events"]))?);
+        let events = Some(daemon.events()?);
         let mut stage = Self { daemon, events, step: 0 };
         let text = format!(
             "directory {}\nprocess   {}\nPATH      an empty folder: there is no runc and no crun to be found",
@@ -116,7 +121,7 @@ impl Stage {
 
     /// Runs `gantry` with these words, shows what it printed and insists on success.
     fn show(&mut self, title: &str, args: &[&str]) -> Result<Finished> {
-        let finished = self.daemon.gantry(args).succeed().with_context(|| format!("step `{title}`"))?;
+        let finished = self.daemon.client(args).succeed().with_context(|| format!("step `{title}`"))?;
         let text = format!("$ gantry {}\n{}{}", args.join(" "), finished.stdout, finished.stderr);
         self.say(title, &text);
         Ok(finished)

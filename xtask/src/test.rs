@@ -49,7 +49,12 @@ impl Tally {
     fn cargo_test(&mut self, dist: &std::path::Path) -> Result<()> {
         let mut command = Command::new(cargo());
         command.args(["test", "--workspace", "--locked", "--no-fail-fast", "--color", "never"]);
-        command.env("GANTRY_DIST", dist).current_dir(root()).stdin(Stdio::null()).stdout(Stdio::piped());
+        command
+            .env("GANTRY_DIST", dist)
+            .env("RUST_LIB_BACKTRACE", "0")
+            .current_dir(root())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped());
         let mut child = command.spawn().context("start cargo test")?;
         let stdout = child.stdout.take().context("cargo test's output")?;
         for line in BufReader::new(stdout).lines() {

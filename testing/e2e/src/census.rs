@@ -47,12 +47,14 @@ impl Census {
         for path in namespaces.iter().flat_map(|ns| cgroups_of(ns)) {
             census.add("cgroup", &path.to_string_lossy());
         }
-        for process in processes().filter(|p| p.command.contains(&text)) {
+        let client = |p: &Process| p.is("ctr") || p.is("gantry");
+        for process in processes().filter(|p| p.command.contains(&text) && !client(p)) {
             census.add("process", &format!("{} {}", process.pid, process.command));
         }
         census.sockets(|path| path.contains(&text));
-        let bundles = dir.join("state/io.containerd.runtime.v2.task");
-        census.directories("bundle", &bundles, 2);
+        for namespace in namespaces {
+            census.directories("bundle", &dir.join("state/io.containerd.runtime.v2.task").join(namespace), 1);
+        }
         census.directories("snapshot", &dir.join("root/io.containerd.snapshotter.v1.overlayfs/snapshots"), 1);
         census.files("blob", &dir.join("root/io.containerd.content.v1.content/blobs/sha256"));
         census.directories("ingest", &dir.join("root/io.containerd.content.v1.content/ingest"), 1);

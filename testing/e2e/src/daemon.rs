@@ -14,7 +14,9 @@ use rustix::mount::{UnmountFlags, unmount};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::census::{self, Census};
-use crate::program::{Program, wait};
+use crate::follow::Follower;
+use crate::image::Archive;
+use crate::program::{Finished, Program, wait};
 
 /// Whose daemon it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,11 +27,22 @@ pub enum Kind {
     Containerd,
 }
 
+/// Whose client speaks to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Client {
+    /// The real one, built in `compat/`.
+    Ctr,
+    /// Ours.
+    Gantry,
+}
+
 /// What a daemon is started with.
 #[derive(Debug, Clone)]
 pub struct Start {
     /// Whose it is.
     pub kind: Kind,
+    /// Whose client [`Daemon::client`] runs.
+    pub client: Client,
     /// Where the programs of the build lie.
     pub dist: PathBuf,
     /// More lines for the configuration file, after the top-level keys.
@@ -43,6 +56,7 @@ pub struct Daemon {
     dir: PathBuf,
     namespace: String,
     child: Option<Child>,
+    finished: bool,
 }
 
 impl Kind {
@@ -58,7 +72,7 @@ impl Kind {
 impl Start {
     /// The daemon the environment asks for, with no more configuration.
     pub fn new() -> Self {
-        Self { kind: Kind::from_environment(), dist: dist(), config: String::new() }
+        Self { kind: Kind::from_environment(), client: Client::Ctr, dist: dist(), config: String::new() }
     }
 }
 
@@ -82,7 +96,8 @@ impl Daemon {
         // Short, because a socket's path has room for 107 bytes and a shim's is 64 digits long.
         let dir = PathBuf::from(format!("/tmp/gantry-{unique}"));
         fs::create_dir_all(dir.join("bin")).with_context(|| format!("create {}", dir.display()))?;
-        let mut daemon = Self { start, dir, namespace: format!("e2e-{unique}"), child: None };
+        let mut daemon =
+            Self { start, dir, namespace: format!("e2e-{unique}"), child: None, finished: false };
         daemon.write_config()?;
         daemon.launch()?;
         Ok(daemon)
@@ -91,6 +106,11 @@ impl Daemon {
     /// Whose daemon it is.
     pub fn kind(&self) -> Kind {
         self.start.kind
+    }
+
+    /// Whose client speaks to it.
+    pub fn whose_client(&self) -> Client {
+        self.start.client
     }
 
     /// Its directory.
@@ -113,37 +133,98 @@ impl Daemon {
         Ok(self.child.as_ref().context("the daemon does not run")?.id())
     }
 
-    /// The real `ctr`, pointed at this daemon and this test's namespace.
-    pub fn ctr(&self, args: &[&str]) -> Program {
-        let program = Program::new(compat_dir().join("ctr")).arg("--address").arg(self.address());
-        program
-            .env("CONTAINERD_SUPPRESS_DEPRECATION_WARNINGS", "true")
-            .args(["-n", &self.namespace])
-            .args(args)
+    /// The client of this test with these words, pointed at this daemon and this test's namespace.
+    pub fn client(&self, args: &[&str]) -> Program {
+        self.client_of(self.start.client, args)
     }
 
-    /// Our own client, pointed at this daemon and this test's namespace.
-    pub fn gantry(&self, args: &[&str]) -> Program {
-        let program = Program::new(self.start.dist.join("gantry")).arg("--address").arg(self.address());
-        program.args(["-n", &self.namespace]).args(args)
+    /// The same with one client or the other.
+    pub fn client_of(&self, client: Client, args: &[&str]) -> Program {
+        let program = match client {
+            Client::Ctr => compat_dir().join("ctr"),
+            Client::Gantry => self.start.dist.join("gantry"),
+        };
+        let program =
+            Program::new(program).arg("--address").arg(self.address()).args(["-n", &self.namespace]);
+        program.env("CONTAINERD_SUPPRESS_DEPRECATION_WARNINGS", "true").args(args)
     }
 
-    /// Runs `ctr` and insists on success.
-    pub fn ok(&self, args: &[&str]) -> Result<crate::Finished> {
-        self.ctr(args).succeed()
+    /// Runs the client and insists on success.
+    pub fn ok(&self, args: &[&str]) -> Result<Finished> {
+        self.client(args).succeed()
+    }
+
+    /// Runs the client and insists on a refusal that holds `words`.
+    pub fn refuses(&self, args: &[&str], words: &[&str]) -> Result<Finished> {
+        self.client(args).refuse(words)
+    }
+
+    /// Starts the client and follows what it prints.
+    pub fn follow(&self, args: &[&str]) -> Result<Follower> {
+        Follower::spawn(self.client(args))
+    }
+
+    /// Follows the events of this daemon, from now on for sure: returns once a probe came through.
+    pub fn events(&self) -> Result<Follower> {
+        let mut events = self.follow(&["events"])?;
+        for number in 0..50 {
+            let probe = format!("probe={number}");
+            self.ok(&["namespaces", "label", &self.namespace, &probe])?;
+            let seen = |line: &str| line.contains("/namespaces/update");
+            if events.within(Duration::from_millis(200), "probe", seen).is_ok() {
+                return Ok(events);
+            }
+        }
+        bail!("no event came through; the daemon's log:\n{}", self.log())
     }
 
     /// Imports the busybox image.
     pub fn import_busybox(&self) -> Result<()> {
-        let path = self.dir.join("busybox.tar");
-        crate::samples::busybox(crate::samples::BUSYBOX)?.write(&path)?;
-        self.ok(&["images", "import", &path.to_string_lossy()])?;
+        self.import(&crate::samples::busybox(crate::samples::BUSYBOX)?)?;
         Ok(())
+    }
+
+    /// Imports an archive.
+    pub fn import(&self, archive: &Archive) -> Result<Finished> {
+        let path = self.dir.join("image.tar");
+        archive.write(&path)?;
+        self.ok(&["images", "import", &path.to_string_lossy()])
+    }
+
+    /// The pid `tasks ls` shows for a running task.
+    pub fn task_pid(&self, id: &str) -> Result<i32> {
+        let listed = self.ok(&["tasks", "ls"])?;
+        let row = listed.row(id)?;
+        ensure!(row.last() == Some(&"RUNNING"), "{id} does not run: {listed}");
+        row.get(1).and_then(|p| p.parse().ok()).with_context(|| format!("no pid of {id}: {listed}"))
+    }
+
+    /// The pid of the shim that serves a container.
+    pub fn shim_pid(&self, id: &str) -> Result<i32> {
+        let address = self.address().to_string_lossy().into_owned();
+        let words = format!("-id {id} -address {address}");
+        let shim = census::processes().find(|p| p.command.contains(&words));
+        Ok(shim.with_context(|| format!("no process with `{words}`"))?.pid)
     }
 
     /// Everything it holds now.
     pub fn census(&self) -> Census {
         Census::of_daemon(&self.dir, std::slice::from_ref(&self.namespace))
+    }
+
+    /// Everything it holds once the collector has run: removing a lease with `--sync` waits for a collection.
+    pub fn collected_census(&self) -> Result<Census> {
+        self.client_of(Client::Ctr, &["leases", "create", "--id", "collect"]).succeed()?;
+        self.client_of(Client::Ctr, &["leases", "rm", "--sync", "collect"]).succeed()?;
+        Ok(self.census())
+    }
+
+    /// Insists that it holds nothing that it did not hold before, once the collector has run.
+    pub fn nothing_since(&self, before: &Census) -> Result<()> {
+        let after = self.collected_census()?;
+        let left = after.grown_since(before);
+        ensure!(left.is_empty(), "left behind: {left:#?}");
+        Ok(())
     }
 
     /// What it wrote to its log so far.
@@ -200,9 +281,9 @@ impl Daemon {
             .things
             .iter()
             .filter(|t| !["snapshot ", "blob ", "ingest "].iter().any(|k| t.starts_with(k)))
-            .filter(|t| !is_namespace_bundle_dir(t, &self.namespace))
             .collect();
         ensure!(left.is_empty(), "left behind: {left:#?}");
+        self.finished = true;
         Ok(())
     }
 
@@ -252,8 +333,15 @@ impl Daemon {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        if std::thread::panicking() || std::env::var_os("GANTRY_E2E_LOG").is_some() {
-            eprintln!("--- log of the daemon in {}:\n{}", self.dir.display(), self.log());
+        if !self.finished {
+            let log = self.log();
+            let lines: Vec<&str> = log.lines().collect();
+            let from = lines.len().saturating_sub(80);
+            eprintln!(
+                "--- end of the log of the daemon in {}:\n{}",
+                self.dir.display(),
+                lines[from..].join("\n")
+            );
         }
         self.sweep();
     }
@@ -273,10 +361,6 @@ fn target_dir() -> PathBuf {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let workspace = workspace.canonicalize().unwrap_or(workspace);
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace.join("target"), PathBuf::from)
-}
-
-fn is_namespace_bundle_dir(thing: &str, namespace: &str) -> bool {
-    thing.starts_with("bundle ") && thing.ends_with(&format!("/{namespace}"))
 }
 
 fn wait_ready(notify: &UnixDatagram, child: &mut Child) -> Result<()> {

@@ -56,12 +56,22 @@ impl Follower {
         self.child.stdin = None;
     }
 
-    /// The first line (also among those seen before) that `wanted` accepts.
+    /// The first line (also among those seen before) that `wanted` accepts, within 30 s.
     pub fn until(&mut self, what: &str, wanted: impl Fn(&str) -> bool) -> Result<String> {
+        self.within(Duration::from_secs(30), what, wanted)
+    }
+
+    /// The first line (also among those seen before) that holds every one of `words`, within 30 s.
+    pub fn line_with(&mut self, words: &[&str]) -> Result<String> {
+        self.until(&format!("line with {words:?}"), |line| words.iter().all(|w| line.contains(w)))
+    }
+
+    /// The same as [`Self::until`] with another deadline.
+    pub fn within(&mut self, limit: Duration, what: &str, wanted: impl Fn(&str) -> bool) -> Result<String> {
         if let Some(line) = self.seen.iter().find(|l| wanted(l)) {
             return Ok(line.clone());
         }
-        let end = Instant::now() + Duration::from_secs(30);
+        let end = Instant::now() + limit;
         loop {
             match self.lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
                 Ok(line) => {
@@ -71,7 +81,7 @@ impl Follower {
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {
-                    bail!("`{}`: no {what} in 30 s; seen: {:#?}", self.line, self.seen)
+                    bail!("`{}`: no {what} within {limit:?}; seen: {:#?}", self.line, self.seen)
                 }
                 Err(RecvTimeoutError::Disconnected) => {
                     bail!("`{}` ended before {what}; seen: {:#?}", self.line, self.seen)

@@ -14,7 +14,7 @@ pub mod samples;
 pub mod tar;
 
 pub use census::Census;
-pub use daemon::{Daemon, Kind, Start};
+pub use daemon::{Client, Daemon, Kind, Start};
 pub use follow::Follower;
 pub use image::{Archive, Layer};
 pub use program::{Finished, Program};

@@ -41,6 +41,12 @@ pub struct Finished {
     pub bytes: Vec<u8>,
 }
 
+impl From<Command> for Program {
+    fn from(command: Command) -> Self {
+        Self { command, stdin: None, deadline: DEADLINE }
+    }
+}
+
 impl Program {
     /// A program found in PATH or by its path.
     pub fn new(program: impl AsRef<OsStr>) -> Self {
@@ -136,6 +142,26 @@ impl Finished {
     /// The trimmed lines of standard output that are not empty.
     pub fn lines(&self) -> Vec<&str> {
         self.stdout.lines().map(str::trim).filter(|l| !l.is_empty()).collect()
+    }
+
+    /// Insists that standard output holds every one of `words`.
+    pub fn says(self, words: &[&str]) -> Result<Self> {
+        for word in words {
+            ensure!(self.stdout.contains(word), "expected {word:?} in the output: {self}");
+        }
+        Ok(self)
+    }
+
+    /// Insists that standard error holds `words`.
+    pub fn warns(self, words: &str) -> Result<Self> {
+        ensure!(self.stderr.contains(words), "expected {words:?} on standard error: {self}");
+        Ok(self)
+    }
+
+    /// The row of a table whose first cell is `key`.
+    pub fn row(&self, key: &str) -> Result<Vec<&str>> {
+        let row = self.rows().into_iter().find(|r| r.first() == Some(&key));
+        row.with_context(|| format!("no row {key:?}: {self}"))
     }
 
     /// The rows of a table: cells split at white space, header dropped.

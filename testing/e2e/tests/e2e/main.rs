@@ -1,2 +1,36 @@
-//! The whole product on a real kernel, through the real `ctr` and through `gantry`.
-fn main() {}
+//! The whole product on a real kernel: the same scenarios through the real `ctr` and through `gantry`.
+//!
+//! A scenario gets a daemon of its own and is done when nothing is left of it. `GANTRY_E2E_DAEMON=containerd`
+//! runs them against a real containerd instead, which shows that they ask for what containerd does.
+
+/// Makes two tests of each scenario, one for each client.
+macro_rules! scenarios {
+    ($($name:ident),* $(,)?) => {
+        mod with_ctr {
+            $(#[test]
+            fn $name() -> anyhow::Result<()> {
+                super::$name(crate::start(e2e::Client::Ctr)?)
+            })*
+        }
+        mod with_gantry {
+            $(#[test]
+            fn $name() -> anyhow::Result<()> {
+                super::$name(crate::start(e2e::Client::Gantry)?)
+            })*
+        }
+    };
+}
+
+mod events;
+mod images;
+mod refusals;
+mod restart;
+mod run;
+mod specs;
+mod tasks;
+
+use e2e::{Client, Daemon, Start};
+
+fn start(client: Client) -> anyhow::Result<Daemon> {
+    Daemon::start_with(Start { client, ..Start::new() })
+}

@@ -1,0 +1,102 @@
+//! Bad images: each refusal names the thing and leaves nothing half made.
+
+use anyhow::{Result, ensure};
+use e2e::samples::{self, BUSYBOX};
+use e2e::{Archive, Daemon};
+
+scenarios!(
+    a_missing_image,
+    a_missing_archive,
+    a_truncated_archive,
+    a_layer_that_lies,
+    a_layer_that_is_absent,
+    a_diff_id_that_lies,
+    a_missing_platform,
+    rubbish,
+);
+
+/// Imports an archive that must be refused with these words, and sees that nothing came of it.
+fn refused(daemon: Daemon, archive: &[u8], words: &[&str]) -> Result<()> {
+    let before = daemon.census();
+    let path = daemon.dir().join("bad.tar");
+    std::fs::write(&path, archive)?;
+    daemon.refuses(&["images", "import", &path.to_string_lossy()], words)?;
+    ensure!(daemon.ok(&["images", "ls", "-q"])?.lines().is_empty(), "an image came of it");
+    ensure!(daemon.ok(&["leases", "ls", "-q"])?.lines().is_empty(), "a lease is left");
+    // What was fetched before the refusal is rubbish: the next collection takes it.
+    daemon.nothing_since(&before)?;
+    daemon.ok(&["content", "ls"])?;
+    daemon.finish()
+}
+
+fn bent(bend: impl Fn(&mut Archive)) -> Result<Vec<u8>> {
+    let mut archive = samples::busybox(BUSYBOX)?;
+    bend(&mut archive);
+    Ok(archive.bytes())
+}
+
+fn a_missing_image(daemon: Daemon) -> Result<()> {
+    let before = daemon.census();
+    daemon.refuses(
+        &["run", "--rm", "example.org/no/such:1", "one", "true"],
+        &["example.org/no/such:1", "not found"],
+    )?;
+    daemon.refuses(
+        &["images", "export", "/dev/null", "example.org/no/such:1"],
+        &["example.org/no/such:1", "not found"],
+    )?;
+    daemon.refuses(&["images", "tag", "example.org/no/such:1", "example.org/other:1"], &["not found"])?;
+    ensure!(daemon.ok(&["containers", "ls", "-q"])?.lines().is_empty());
+    daemon.nothing_since(&before)?;
+    daemon.finish()
+}
+
+fn a_missing_archive(daemon: Daemon) -> Result<()> {
+    daemon.refuses(&["images", "import", "/no/such.tar"], &["/no/such.tar", "no such file"])?;
+    daemon.finish()
+}
+
+fn a_truncated_archive(daemon: Daemon) -> Result<()> {
+    let mut bytes = samples::busybox(BUSYBOX)?.bytes();
+    bytes.truncate(bytes.len() / 2);
+    refused(daemon, &bytes, &["unexpected EOF"])
+}
+
+fn a_layer_that_lies(daemon: Daemon) -> Result<()> {
+    let bytes = bent(|a| {
+        let layer = &mut a.layer(0).bytes;
+        let middle = layer.len() / 2;
+        layer[middle] ^= 1;
+    })?;
+    refused(daemon, &bytes, &["sha256:"])
+}
+
+fn a_layer_that_is_absent(daemon: Daemon) -> Result<()> {
+    let archive = samples::busybox(BUSYBOX)?;
+    let digest = archive.blobs[0].digest.clone();
+    let bytes = bent(|a| drop(a.blobs.remove(0)))?;
+    refused(daemon, &bytes, &[&digest, "not found"])
+}
+
+fn a_diff_id_that_lies(daemon: Daemon) -> Result<()> {
+    let mut recipe = samples::busybox_recipe(BUSYBOX)?;
+    recipe.layers[1].diff_id = e2e::image::digest_of(b"something else");
+    refused(daemon, &recipe.bake().bytes(), &["diff"])
+}
+
+fn a_missing_platform(daemon: Daemon) -> Result<()> {
+    let mut recipe = samples::busybox_recipe(BUSYBOX)?;
+    recipe.platform = ("linux", "s390x");
+    let path = daemon.dir().join("other.tar");
+    recipe.bake().write(&path)?;
+    // An image for other machines may be kept, it cannot be run.
+    daemon.client(&["images", "import", "--no-unpack", &path.to_string_lossy()]).run()?;
+    daemon.refuses(&["run", "--rm", BUSYBOX, "one", "true"], &[])?;
+    ensure!(daemon.ok(&["containers", "ls", "-q"])?.lines().is_empty(), "half a container");
+    ensure!(daemon.ok(&["snapshots", "ls"])?.rows().is_empty(), "half a snapshot");
+    daemon.finish()
+}
+
+fn rubbish(daemon: Daemon) -> Result<()> {
+    refused(daemon, &[b'x'; 100_000], &[])
+}

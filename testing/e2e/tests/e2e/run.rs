@@ -1,0 +1,271 @@
+//! `run`: exit codes, streams, terminals, and the flags that shape a container.
+
+use anyhow::{Result, ensure};
+use e2e::samples::{BUSYBOX, RELEASE};
+use e2e::{Daemon, Finished, Program};
+
+scenarios!(
+    exit_code_and_streams,
+    standard_input,
+    a_terminal,
+    layers_and_namespaces,
+    flags,
+    mounts,
+    limits,
+    a_rootfs,
+    logs
+);
+
+fn sh(daemon: &Daemon, flags: &[&str], script: &str) -> Result<Finished> {
+    let mut args = vec!["run", "--rm"];
+    args.extend(flags);
+    args.extend([BUSYBOX, "one", "sh", "-c", script]);
+    daemon.client(&args).run()
+}
+
+/// The container's exit code is the client's; the two streams stay apart; nothing is left.
+fn exit_code_and_streams(daemon: Daemon) -> Result<()> {
+    daemon.import_busybox()?;
+    let before = daemon.census();
+    for code in [0, 7, 255] {
+        let ran = sh(&daemon, &[], &format!("echo out; echo err >&2; exit {code}"))?.with_code(code)?;
+        ensure!(ran.stdout == "out\n" && ran.stderr == "err\n", "{ran}");
+    }
+    // The first process of a pid namespace is deaf to its own SIGKILL; a child of it is not.
+    sh(&daemon, &[], "sh -c 'kill -KILL $$'; exit $?")?.with_code(137)?;
+    let big = sh(&daemon, &[], "yes 0123456789abcde | head -c 4000000")?.with_code(0)?;
+    ensure!(big.bytes.len() == 4_000_000, "{} bytes came through", big.bytes.len());
+    daemon.nothing_since(&before)?;
+    daemon.finish()
+}
+
+/// What the client reads reaches the container, and so does its end.
+fn standard_input(daemon: Daemon) -> Result<()> {
+    daemon.import_busybox()?;
+    let mut cat = daemon.follow(&["run", "--rm", BUSYBOX, "one", "sh", "-c", "cat; echo end"])?;
+    cat.input("first\n")?;
+    cat.line_with(&["first"])?;
+    cat.input("second\n")?;
+    cat.line_with(&["second"])?;
+    cat.close_input();
+    cat.line_with(&["end"])?;
+    ensure!(cat.finish()? == 0);
+    daemon.finish()
+}
+
+/// `-t`: a terminal of the size of the client's, which comes to it a moment after the start.
+fn a_terminal(daemon: Daemon) -> Result<()> {
+    daemon.import_busybox()?;
+    let command = daemon.client(&[
+        "run",
+        "--rm",
+        "-t",
+        BUSYBOX,
+        "one",
+        "sh",
+        "-c",
+        "tty; until stty size 2>/dev/null | grep 33; do :; done; echo $TERM; exit 5",
+    ]);
+    let ran = in_terminal(command)?.with_code(5)?;
+    ensure!(ran.lines() == ["/dev/pts/0", "33 77", "xterm"], "{ran}");
+    daemon.ok(&["run", "-d", BUSYBOX, "two", "sleep", "1000"])?;
+    let exec = daemon.client(&[
+        "tasks",
+        "exec",
+        "-t",
+        "--exec-id",
+        "e",
+        "two",
+        "sh",
+        "-c",
+        "test -t 0 && until stty size 2>/dev/null | grep 33; do :; done; exit 4",
+    ]);
+    let ran = in_terminal(exec)?.with_code(4)?;
+    ensure!(ran.lines() == ["33 77"], "{ran}");
+    daemon.ok(&["tasks", "rm", "-f", "two"])?;
+    daemon.ok(&["containers", "rm", "two"])?;
+    daemon.finish()
+}
+
+/// Runs a command in a terminal of 33 rows and 77 columns.
+fn in_terminal(program: Program) -> Result<Finished> {
+    let command = program.into_command();
+    let quote = |word: &std::ffi::OsStr| format!("'{}'", word.to_string_lossy().replace('\'', "'\\''"));
+    let words: Vec<String> =
+        std::iter::once(command.get_program()).chain(command.get_args()).map(quote).collect();
+    let line = format!("stty rows 33 cols 77; exec {}", words.join(" "));
+    let environment = command.get_envs().filter_map(|(key, value)| Some((key.to_str()?, value?)));
+    let script = Program::new("script").args(["-qec", &line, "/dev/null"]).env("TERM", "xterm");
+    let script = environment.fold(script, |script, (key, value)| script.env(key, value));
+    let mut ran = script.run()?;
+    // The end of `script`'s own input is typed into the terminal and echoed.
+    ran.stdout = ran.stdout.replace("^@", "");
+    Ok(ran)
+}
+
+/// What the image's layers say, and namespaces of its own.
+fn layers_and_namespaces(daemon: Daemon) -> Result<()> {
+    daemon.import_busybox()?;
+    let script = "cat /etc/gantry-release; ls /old; test -e /removed || echo removed; echo $GREETING; echo $$; hostname; \
+                  for ns in pid net uts ipc mnt; do readlink /proc/self/ns/$ns; done";
+    let ran = sh(&daemon, &[], script)?.with_code(0)?;
+    let lines = ran.lines();
+    ensure!(lines[..5] == [RELEASE.trim(), "new", "removed", "hello", "1"], "{ran}");
+    for (line, name) in lines[6..].iter().zip(["pid", "net", "uts", "ipc", "mnt"]) {
+        let own = std::fs::read_link(format!("/proc/self/ns/{name}"))?;
+        ensure!(line.starts_with(name) && *line != own.to_string_lossy(), "{name}: {ran}");
+    }
+    let ran = sh(&daemon, &["--net-host"], "readlink /proc/self/ns/net")?.with_code(0)?;
+    ensure!(ran.stdout.trim() == std::fs::read_link("/proc/self/ns/net")?.to_string_lossy(), "{ran}");
+    let ran = sh(&daemon, &[], "cat /proc/self/cgroup")?.with_code(0)?;
+    let path = format!("/{}/one", daemon.namespace());
+    ensure!(ran.lines().iter().filter(|l| !l.starts_with("0:")).all(|l| l.ends_with(&path)), "{ran}");
+    daemon.finish()
+}
+
+/// The flags that change the process.
+fn flags(daemon: Daemon) -> Result<()> {
+    daemon.import_busybox()?;
+    let table: [(&[&str], &str, &str); 10] = [
+        (&["--env", "COLOUR=blue"], "echo $COLOUR $GREETING", "blue hello"),
+        (&["--cwd", "/home/app"], "pwd", "/home/app"),
+        (&["--hostname", "lighthouse"], "hostname", "lighthouse"),
+        (&["--user", "app"], "id -u; id -g; id -G", "1000\n1000\n1000 2"),
+        (&["--user", "1000:2"], "id -u; id -g", "1000\n2"),
+        (&["--read-only"], "touch /x 2>/dev/null || echo refused", "refused"),
+        (&["--cap-drop", "CAP_CHOWN"], "touch /x; chown app /x 2>/dev/null || echo refused", "refused"),
+        (&["--cap-add", "CAP_SYS_TIME"], "grep CapEff /proc/self/status | cut -f2", "00000000aa0425fb"),
+        (&[], "grep -E 'CapEff|NoNewPrivs' /proc/self/status | cut -f2", "00000000a80425fb\n1"),
+        (&["--seccomp"], "grep Seccomp: /proc/self/status | cut -f2", "2"),
+    ];
+    for (flags, script, wanted) in table {
+        let ran = sh(&daemon, flags, script)?.with_code(0)?;
+        ensure!(ran.stdout.trim_end() == wanted, "{flags:?}: wanted {wanted:?}: {ran}");
+    }
+    let ran = sh(
+        &daemon,
+        &["--privileged"],
+        "grep CapEff /proc/self/status | cut -f2; test -w /proc/sys/kernel/hostname && echo writable",
+    )?;
+    let own = std::fs::read_to_string("/proc/self/status")?;
+    let own = own.lines().find_map(|l| l.strip_prefix("CapEff:\t")).unwrap_or_default();
+    ensure!(ran.lines() == [own, "writable"], "{ran}");
+    daemon.finish()
+}
+
+/// Bind mounts, tmpfs, and what the container may not see.
+fn mounts(daemon: Daemon) -> Result<()> {
+    daemon.import_busybox()?;
+    let shared = daemon.dir().join("outside");
+    std::fs::create_dir(&shared)?;
+    std::fs::write(shared.join("letter"), "from outside\n")?;
+    let source = shared.display();
+    let bind = format!("type=bind,src={source},dst=/inside,options=rbind:rw");
+    let ran = sh(&daemon, &["--mount", &bind], "cat /inside/letter; echo from inside > /inside/answer")?
+        .with_code(0)?;
+    ensure!(ran.stdout == "from outside\n", "{ran}");
+    ensure!(std::fs::read_to_string(shared.join("answer"))? == "from inside\n");
+    let bind = format!("type=bind,src={source},dst=/inside,options=rbind:ro");
+    let ran =
+        sh(&daemon, &["--mount", &bind], "touch /inside/x 2>/dev/null || echo refused")?.with_code(0)?;
+    ensure!(ran.stdout == "refused\n", "{ran}");
+    let tmpfs = "type=tmpfs,dst=/scratch,options=size=1m:mode=1777";
+    let ran = sh(
+        &daemon,
+        &["--mount", tmpfs],
+        "grep -o 'size=[0-9]*k' /proc/mounts | grep -x size=1024k; stat -c %a /scratch",
+    )?;
+    ensure!(ran.lines() == ["size=1024k", "1777"], "{ran}");
+    let script = "cat /proc/kcore 2>/dev/null | wc -c; ls /proc/acpi /sys/firmware 2>/dev/null | grep -v : | wc -w; \
+                  touch /proc/sys/x 2>/dev/null || echo refused; ls /dev | tr '\\n' ' '";
+    let ran = sh(&daemon, &[], script)?;
+    let lines = ran.lines();
+    ensure!(lines[..3] == ["0", "0", "refused"], "{ran}");
+    let devices = [
+        "fd", "full", "mqueue", "null", "ptmx", "pts", "random", "shm", "stderr", "stdin", "stdout", "tty",
+        "urandom", "zero",
+    ];
+    let shown: Vec<&str> = lines[3].split_whitespace().filter(|d| *d != "core").collect();
+    ensure!(shown == devices, "{ran}");
+    daemon.finish()
+}
+
+/// Memory, processor and file limits, as the container and the host see them.
+fn limits(daemon: Daemon) -> Result<()> {
+    daemon.import_busybox()?;
+    let memory = (64 * 1024 * 1024).to_string();
+    daemon.ok(&[
+        "run",
+        "-d",
+        "--memory-limit",
+        &memory,
+        "--cpus",
+        "0.5",
+        BUSYBOX,
+        "held",
+        "sleep",
+        "1000",
+    ])?;
+    let cgroups = e2e::census::cgroups_of(daemon.namespace());
+    ensure!(!cgroups.is_empty(), "no cgroup");
+    let read = |name: &str| cgroups.iter().find_map(|c| std::fs::read_to_string(c.join(name)).ok());
+    let limit = read("memory.limit_in_bytes").or_else(|| read("memory.max"));
+    ensure!(limit.as_deref().map(str::trim) == Some(memory.as_str()), "memory limit {limit:?}");
+    let quota = read("cpu.cfs_quota_us").or_else(|| read("cpu.max"));
+    ensure!(quota.as_deref().is_some_and(|q| q.starts_with("50000")), "quota {quota:?}");
+    daemon.ok(&["tasks", "metrics", "held"])?.says(&["67108864"])?;
+    daemon.ok(&["tasks", "rm", "-f", "held"])?;
+    daemon.ok(&["containers", "rm", "held"])?;
+    // Over its memory limit a container is killed, not the machine.
+    let eater = "dd if=/dev/zero of=/dev/shm/x bs=1M count=60 2>/dev/null; tail -c 300000000 /dev/zero | tail -c 200000000 | wc -c";
+    let ran = sh(&daemon, &["--memory-limit", "20000000"], &format!("{eater}; echo survived $?"))?;
+    ensure!(!ran.stdout.starts_with("200000000"), "{ran}");
+    daemon.finish()
+}
+
+/// `--rootfs`: a directory instead of an image.
+fn a_rootfs(daemon: Daemon) -> Result<()> {
+    let rootfs = daemon.dir().join("tree");
+    for dir in ["bin", "proc", "dev", "sys", "tmp", "etc", "run"] {
+        std::fs::create_dir_all(rootfs.join(dir))?;
+    }
+    std::fs::copy("/bin/busybox", rootfs.join("bin/busybox"))?;
+    let rootfs = rootfs.to_string_lossy();
+    let ran = daemon.ok(&["run", "--rm", "--rootfs", &rootfs, "one", "/bin/busybox", "echo", "bare"])?;
+    ensure!(ran.stdout == "bare\n", "{ran}");
+    daemon.finish()
+}
+
+/// `--log-uri`: output to a file and to a program.
+fn logs(daemon: Daemon) -> Result<()> {
+    daemon.import_busybox()?;
+    let mut events = daemon.events()?;
+    let file = daemon.dir().join("out.log");
+    let uri = format!("file://{}", file.display());
+    daemon.ok(&["run", "-d", "--log-uri", &uri, BUSYBOX, "filed", "sh", "-c", "echo out; echo err >&2"])?;
+    events.line_with(&["/tasks/exit", "\"filed\""])?;
+    daemon.ok(&["tasks", "rm", "filed"])?;
+    daemon.ok(&["containers", "rm", "filed"])?;
+    let text = std::fs::read_to_string(&file)?;
+    ensure!(text.contains("out\n") && text.contains("err\n"), "the log says {text:?}");
+
+    let program = daemon.dir().join("logger");
+    let sink = daemon.dir().join("sink.log");
+    std::fs::write(
+        &program,
+        format!(
+            "#!/bin/busybox sh\nexec >{}\necho $CONTAINER_ID\nexec 5>&-\n/bin/busybox cat <&3\n",
+            sink.display()
+        ),
+    )?;
+    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+    let uri = format!("binary://{}", program.display());
+    daemon.ok(&["run", "-d", "--log-uri", &uri, BUSYBOX, "piped", "sh", "-c", "echo through a program"])?;
+    events.line_with(&["/tasks/exit", "\"piped\""])?;
+    daemon.ok(&["tasks", "rm", "piped"])?;
+    daemon.ok(&["containers", "rm", "piped"])?;
+    let text = std::fs::read_to_string(&sink)?;
+    ensure!(text == "piped\nthrough a program\n", "the program wrote {text:?}");
+    events.kill()?;
+    daemon.finish()
+}
