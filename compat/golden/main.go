@@ -237,6 +237,8 @@ func fill(message protoreflect.Message, text func(string) string) {
 			}
 		case field.Message() != nil:
 			fill(message.Mutable(field).Message(), text)
+		case field.FullName() == "google.protobuf.Timestamp.nanos":
+			message.Set(field, protoreflect.ValueOfInt32(987654321))
 		default:
 			message.Set(field, scalar(field, text(string(field.Name()))))
 		}

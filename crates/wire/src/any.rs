@@ -48,6 +48,18 @@ impl Any {
     }
 }
 
+impl From<model::Any> for Any {
+    fn from(any: model::Any) -> Self {
+        Self { type_url: any.type_url, value: any.value }
+    }
+}
+
+impl From<Any> for model::Any {
+    fn from(any: Any) -> Self {
+        Self { type_url: any.type_url, value: any.value }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

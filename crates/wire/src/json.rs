@@ -51,7 +51,7 @@ fn is_zero(value: &Value) -> bool {
 fn write_value(value: &Value, out: &mut String) {
     match value {
         Value::Text(text) => write_text(text, out),
-        Value::Bytes(bytes) => write_base64(bytes, out),
+        Value::Bytes(bytes) => write_text(&oci::base64::encode(bytes), out),
         Value::Flag(flag) => out.push_str(if *flag { "true" } else { "false" }),
         Value::Unsigned(number) => out.push_str(&number.to_string()),
         Value::Signed(number) => out.push_str(&number.to_string()),
@@ -99,20 +99,6 @@ fn write_text(text: &str, out: &mut String) {
                 out.push_str(&format!("\\u{:04x}", u32::from(c)));
             }
             c => out.push(c),
-        }
-    }
-    out.push('"');
-}
-
-fn write_base64(bytes: &[u8], out: &mut String) {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    out.push('"');
-    for group in bytes.chunks(3) {
-        let at = |n: usize| u32::from(group.get(n).copied().unwrap_or(0));
-        let bits = at(0) << 16 | at(1) << 8 | at(2);
-        for n in 0..4 {
-            let digit = (bits >> (18 - 6 * n)) & 0x3f;
-            out.push(if n <= group.len() { char::from(ALPHABET[digit as usize]) } else { '=' });
         }
     }
     out.push('"');

@@ -3,17 +3,36 @@
 //! - [`proto`] nests the generated code as the protobuf packages nest; [`api`] names the same packages shortly.
 //! - [`Any`] is a message inside a message; [`typeurl`] knows how containerd names what is in it.
 //! - One file per noun converts between messages and `model`; nothing here decides anything.
+//! - [`status`] holds the tables of error codes, [`headers`] how a request says on whose behalf it runs, [`fields`]
+//!   the parts that messages share.
 //! - [`shape`], [`fieldpath`] and [`json`] read event payloads without knowing their Rust type.
 //!
 //! Without the feature `grpc` there are messages only: that is what the shim is built with.
 
 mod any;
+pub mod containers;
+pub mod content;
+pub mod diff;
+pub mod events;
 pub mod fieldpath;
+pub mod fields;
+pub mod headers;
+pub mod images;
 pub mod json;
+pub mod leases;
+pub mod mounts;
+pub mod namespaces;
+pub mod plugins;
 #[allow(missing_docs, clippy::all, clippy::unwrap_used, reason = "generated code, described in proto/")]
 #[path = "gen/mod.rs"]
 pub mod proto;
+pub mod sandboxes;
 pub mod shape;
+pub mod shims;
+pub mod snapshots;
+pub mod status;
+pub mod tasks;
+pub mod transfer;
 pub mod typeurl;
 
 pub use any::Any;

@@ -76,6 +76,11 @@ pub fn unhex(text: &str) -> Vec<u8> {
     text.as_bytes().chunks(2).map(|pair| digit(pair[0]) << 4 | digit(pair[1])).collect()
 }
 
+/// The message as Go filled it.
+pub fn filled<M: Message + Name + Default>() -> M {
+    M::decode(cases()[&M::full_name()].bytes.as_slice()).expect("golden bytes")
+}
+
 fn cases() -> BTreeMap<String, Case> {
     let mut cases = BTreeMap::new();
     for entry in std::fs::read_dir(directory()).expect("tests/golden") {
@@ -152,7 +157,8 @@ fn nested_values_arrive() {
     let status =
         api::content::Status::decode(bytes("containerd.services.content.v1.Status")).expect("golden bytes");
     assert!(status.offset < 0, "negative numbers");
-    assert!(status.started_at.expect("started_at").nanos < 0, "negative 32-bit numbers");
+    let update = api::endpoint::WindowUpdate::decode(bytes("containerd.types.transfer.WindowUpdate"));
+    assert!(update.expect("golden bytes").update < 0, "negative 32-bit numbers");
 }
 
 #[test]

@@ -3,3 +3,4 @@
 mod events;
 mod golden;
 mod messages;
+mod nouns;
