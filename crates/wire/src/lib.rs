@@ -31,6 +31,7 @@ pub mod shape;
 pub mod shims;
 pub mod snapshots;
 pub mod status;
+pub mod streams;
 pub mod tasks;
 pub mod transfer;
 pub mod typeurl;
