@@ -66,7 +66,9 @@ impl<'a> Sink<'a> {
                 match self.stream.receive().await? {
                     Some(Message::Window(bytes)) => self.window += u64::from(bytes),
                     Some(_) => {}
-                    None => return Err(Error::unavailable("stream closed by the peer before it took all data")),
+                    None => {
+                        return Err(Error::unavailable("stream closed by the peer before it took all data"));
+                    }
                 }
             }
             let most = FRAME.min(usize::try_from(self.window).unwrap_or(FRAME));
@@ -111,4 +113,24 @@ impl<'a> Source<'a> {
             }
         }
     }
+}
+
+/// A stream that a client opened.
+pub struct Accepted {
+    /// The namespace; may be empty.
+    pub namespace: String,
+    /// The lease it was opened under, or empty.
+    pub lease: String,
+    /// Its name: free text.
+    pub id: String,
+    /// The daemon's end.
+    pub stream: std::sync::Arc<dyn Stream>,
+}
+
+/// The streaming service, from the daemon's side: streams wait here until somebody takes them.
+pub trait Accept: Send + Sync {
+    /// Keeps a stream under its name. Errors: the name is taken.
+    fn accept(&self, accepted: Accepted) -> Result<()>;
+    /// Hands a stream over, once. Errors: `NotFound`.
+    fn take(&self, namespace: &str, id: &str) -> Result<std::sync::Arc<dyn Stream>>;
 }

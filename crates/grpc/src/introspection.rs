@@ -1,0 +1,28 @@
+//! `containerd.services.introspection.v1.Introspection`
+
+use crate::{Answer, answer, status};
+use model::plugins as noun;
+use std::sync::Arc;
+use tonic::Request;
+use wire::api::introspection::*;
+
+pub struct Service(pub Arc<dyn noun::Introspection>);
+
+#[tonic::async_trait]
+impl introspection_server::Introspection for Service {
+    async fn plugins(&self, request: Request<PluginsRequest>) -> Answer<PluginsResponse> {
+        let plugins = self.0.plugins(&request.get_ref().filters).await.map_err(status)?;
+        answer(PluginsResponse { plugins: wire::fields::list(plugins) })
+    }
+
+    async fn server(&self, _: Request<()>) -> Answer<ServerResponse> {
+        answer(self.0.server().await.map_err(status)?.into())
+    }
+
+    async fn plugin_info(&self, request: Request<PluginInfoRequest>) -> Answer<PluginInfoResponse> {
+        let PluginInfoRequest { r#type, id, options } = request.into_inner();
+        let (plugin, extra) =
+            self.0.plugin_info(&r#type, &id, options.map(Into::into)).await.map_err(status)?;
+        answer(PluginInfoResponse { plugin: Some(plugin.into()), extra: extra.map(Into::into) })
+    }
+}

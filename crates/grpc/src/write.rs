@@ -1,0 +1,165 @@
+//! The write stream of the content service: one ingest, message by message.
+//!
+//! The first message opens the ingest and acts like every later one. `STAT` tells where it stands, `WRITE` appends (at
+//! offset 0 it starts over), `COMMIT` does the same and ends the stream. One response message lives as long as the
+//! stream: what `STAT` filled in stays. A stream that ends well sends its last response twice, as containerd does.
+
+use crate::status;
+use model::content::{Commit, Content, Ingest, Writer};
+use model::{Error, Scope};
+use std::sync::Arc;
+use tokio::sync::mpsc;
+use tonic::{Status, Streaming};
+use wire::api::content::{WriteAction, WriteContentRequest, WriteContentResponse};
+
+/// A write stream.
+pub struct Session {
+    pub content: Arc<dyn Content>,
+    pub scope: Scope,
+    pub incoming: Streaming<WriteContentRequest>,
+    pub outgoing: mpsc::Sender<Result<WriteContentResponse, Status>>,
+}
+
+/// The ingest, and what the client has said of it so far.
+struct Open {
+    writer: Box<dyn Writer>,
+    reference: String,
+    offset: i64,
+    total: i64,
+    expected: String,
+    response: WriteContentResponse,
+}
+
+/// Whether more is to come.
+enum Next {
+    Message,
+    End,
+}
+
+impl Session {
+    /// Runs it to its end. An error ends the stream; the ingest stays, to be resumed.
+    pub async fn run(mut self) {
+        let last = match self.serve().await {
+            Ok(Some(response)) => Ok(response),
+            Ok(None) => return,
+            Err(status) => Err(status),
+        };
+        // The client may be gone; then nobody is there to be told.
+        self.outgoing.send(last).await.ok();
+    }
+
+    /// The last response, or nothing if the client is gone.
+    async fn serve(&mut self) -> Result<Option<WriteContentResponse>, Status> {
+        let Some(first) = self.incoming.message().await? else { return Err(Status::unknown("EOF")) };
+        let mut open = self.open(&first).await.map_err(status)?;
+        let mut message = first;
+        loop {
+            let next = self.act(&mut open, message).await.map_err(status)?;
+            if self.outgoing.send(Ok(open.response.clone())).await.is_err() {
+                return Ok(None);
+            }
+            if matches!(next, Next::End) {
+                return Ok(Some(open.response));
+            }
+            match self.incoming.message().await? {
+                Some(next) => message = next,
+                None => return Ok(Some(open.response)),
+            }
+        }
+    }
+
+    async fn open(&self, first: &WriteContentRequest) -> Result<Open, Error> {
+        if first.r#ref.is_empty() {
+            return Err(Error::invalid("first message must have a reference"));
+        }
+        let mut writer = self.content.writer(&self.scope, Ingest::from(first)).await?;
+        let at = writer.status().await?;
+        Ok(Open {
+            writer,
+            reference: first.r#ref.clone(),
+            offset: at.offset as i64,
+            total: first.total,
+            expected: first.expected.clone(),
+            response: WriteContentResponse::default(),
+        })
+    }
+
+    async fn act(&self, open: &mut Open, message: WriteContentRequest) -> Result<Next, Error> {
+        if message.total != 0 {
+            open.total = message.total;
+        }
+        if !message.expected.is_empty() {
+            open.expected.clone_from(&message.expected);
+            self.refuse_known(&open.expected, &open.reference).await?;
+        }
+        open.response.action = message.action;
+        match WriteAction::try_from(message.action) {
+            Ok(WriteAction::Stat) => open.stat().await.map(|()| Next::Message),
+            Ok(WriteAction::Write) => {
+                open.append(message).await?;
+                open.response.digest = open.writer.digest().await?.to_string();
+                Ok(Next::Message)
+            }
+            Ok(WriteAction::Commit) => {
+                let labels = message.labels.clone();
+                open.append(message).await?;
+                let commit = Commit { size: open.total, expected: open.expected.clone(), labels };
+                open.response.digest = open.writer.commit(commit).await?.to_string();
+                Ok(Next::End)
+            }
+            Err(_) => Ok(Next::Message),
+        }
+    }
+
+    /// Ends the ingest if the blob has come to the namespace by another way meanwhile.
+    async fn refuse_known(&self, expected: &str, reference: &str) -> Result<(), Error> {
+        let Ok(digest) = oci::Digest::parse(expected) else { return Ok(()) };
+        match self.content.info(&self.scope, &digest).await {
+            Err(e) if e.is_not_found() => Ok(()),
+            Err(e) => Err(e),
+            Ok(_) => {
+                let exists = Error::already_exists(format!("blob with expected digest {digest} exists"));
+                match self.content.abort(&self.scope, reference).await {
+                    Err(e) if !e.is_not_found() => Err(exists.beside(e)),
+                    _ => Err(exists),
+                }
+            }
+        }
+    }
+}
+
+impl Open {
+    async fn stat(&mut self) -> Result<(), Error> {
+        let at = self.writer.status().await?;
+        self.offset = at.offset as i64;
+        self.response.offset = self.offset;
+        self.response.total = at.total;
+        self.response.started_at = wire::fields::wire_time(at.started_at);
+        self.response.updated_at = wire::fields::wire_time(at.updated_at);
+        self.response.digest = match at.expected.is_empty() || self.offset == 0 || self.offset != at.total {
+            true => self.writer.digest().await?.to_string(),
+            false => at.expected,
+        };
+        Ok(())
+    }
+
+    async fn append(&mut self, message: WriteContentRequest) -> Result<(), Error> {
+        if message.offset > 0 && message.offset != self.offset {
+            return Err(Error::out_of_range(format!(
+                "write @{} must occur at current offset {}",
+                message.offset, self.offset
+            )));
+        }
+        if message.offset == 0 && self.offset > 0 {
+            self.writer.truncate().await?;
+            self.offset = 0;
+        }
+        if !message.data.is_empty() {
+            let length = message.data.len() as i64;
+            self.writer.write(message.data).await?;
+            self.offset += length;
+        }
+        self.response.offset = self.offset;
+        Ok(())
+    }
+}
