@@ -97,7 +97,10 @@ pub fn check_first_lines(sources: &[Source]) -> Vec<String> {
 }
 
 fn read(file: &Path) -> Result<Source> {
-    let text = read_text(file)?;
+    reduce(file, &read_text(file)?)
+}
+
+fn reduce(file: &Path, text: &str) -> Result<Source> {
     let mut source = Source {
         path: file.to_path_buf(),
         lines: text.lines().count(),
@@ -108,7 +111,7 @@ fn read(file: &Path) -> Result<Source> {
     if source.generated {
         return Ok(source);
     }
-    let syntax = syn::parse_file(&text).with_context(|| format!("parse {}", file.display()))?;
+    let syntax = syn::parse_file(text).with_context(|| format!("parse {}", file.display()))?;
     let lines: Vec<&str> = text.lines().collect();
     let mut walk = Walk { source: &mut source, text: &lines };
     walk.visit_file(&syntax);
@@ -238,4 +241,53 @@ fn places_of(file: &Path, name: &str) -> Vec<PathBuf> {
     let stem = file.file_stem().and_then(|s| s.to_str()).unwrap_or_default();
     let dir = if ["lib", "main", "mod"].contains(&stem) { dir.to_path_buf() } else { dir.join(stem) };
     vec![dir.join(format!("{name}.rs")), dir.join(name).join("mod.rs")]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = r#"//! A file.
+mod inner {
+    struct Deep;
+    // long: a table
+    /// With words between.
+    fn excused() {
+        let value = find().unwrap();
+    }
+}
+impl Thing {
+    fn method(&self) {
+        unsafe { call() }
+    }
+}
+unsafe impl Send for Thing {}
+#[cfg(test)]
+mod tests {
+    fn helper() { x.unwrap(); }
+}
+#[cfg(test)]
+mod more;
+"#;
+
+    #[test]
+    fn facts_of_a_file() {
+        let source = reduce(Path::new("crates/x/src/thing.rs"), TEXT).expect("parses");
+        let functions: Vec<(&str, usize, bool)> =
+            source.functions.iter().map(|f| (f.name.as_str(), f.lines, f.excused)).collect();
+        assert_eq!(functions, [("excused", 3, true), ("method", 3, false)]);
+        assert_eq!(source.types, [("Deep".to_owned(), 3)]);
+        assert_eq!(source.unsafes, [12, 15]);
+        assert_eq!((source.unwraps, source.expects), (1, 0));
+        assert_eq!((source.lines, source.test_lines), (15, 6));
+        assert!(source.test_modules.contains(&PathBuf::from("crates/x/src/thing/more.rs")));
+    }
+
+    #[test]
+    fn unsafe_has_one_room() {
+        let inside = reduce(Path::new("crates/kernel/src/x.rs"), TEXT).expect("parses");
+        let outside = reduce(Path::new("crates/oci/src/x.rs"), TEXT).expect("parses");
+        assert_eq!(check_unsafe(&[inside]).len(), 0);
+        assert_eq!(check_unsafe(&[outside]).len(), 2);
+    }
 }
