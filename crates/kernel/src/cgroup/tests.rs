@@ -1,0 +1,375 @@
+//! Control groups on the real kernel: every test makes its own below `/gantry-test-<pid>-<name>` and removes it.
+
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags};
+
+use super::*;
+
+/// A group of one test, emptied and removed at its end.
+struct Group(Cgroup);
+
+impl std::ops::Deref for Group {
+    type Target = Cgroup;
+
+    fn deref(&self) -> &Cgroup {
+        &self.0
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let _ = self.0.kill_all(libc::SIGKILL);
+        self.0.remove().unwrap();
+    }
+}
+
+fn path(name: &str) -> String {
+    format!("/gantry-test-{}-{name}", std::process::id())
+}
+
+fn group(name: &str) -> Group {
+    Group(Cgroup::create(&path(name)).unwrap())
+}
+
+/// The same directory in the version 2 tree alone, treated as on a version 2 host.
+fn unified(name: &str) -> Group {
+    let group = Cgroup::create(&path(name)).unwrap();
+    let (v1, v2): (Vec<Node>, Vec<Node>) = group.nodes.into_iter().partition(|n| !n.hierarchy.is_unified());
+    Cgroup { version: Version::V1, nodes: v1 }.remove().unwrap();
+    Group(Cgroup { version: Version::V2, nodes: v2 })
+}
+
+/// A shell that enters the group before it starts.
+fn shell(group: &Cgroup, script: &str) -> Child {
+    let entry = Arc::new(group.entry().unwrap());
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", script]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    // SAFETY: between fork and exec only openat(2) and write(2) are called.
+    unsafe { command.pre_exec(move || entry.enter().and_then(|()| entry.enter_unified())) };
+    command.spawn().unwrap()
+}
+
+fn read(group: &Cgroup, controller: &str, name: &str) -> String {
+    group.read_file(controller, name).unwrap().trim().to_owned()
+}
+
+fn limits(change: impl FnOnce(&mut Resources)) -> Resources {
+    let mut wanted = Resources::default();
+    change(&mut wanted);
+    wanted
+}
+
+#[test]
+fn made_found_again_and_removed() {
+    let name = path("made");
+    let group = Cgroup::create(&format!("{name}/a/b")).unwrap();
+    let paths = group.paths();
+    assert!(paths.values().all(|p| p.is_dir() && p.ends_with(format!("{}/a/b", &name[1..]))), "{paths:?}");
+    assert_eq!(paths.len(), group.nodes.iter().map(|n| n.hierarchy.controllers.len().max(1)).sum::<usize>());
+    let again = Cgroup::load(&paths).unwrap();
+    assert_eq!(again.paths(), paths);
+    assert!(Cgroup::create(&format!("{name}/a/b")).is_ok(), "an empty group is taken");
+    let top = Cgroup::load(&paths.iter().map(|(c, p)| (c.clone(), p.join("../.."))).collect()).unwrap();
+    top.remove().unwrap();
+    assert!(!again.exists() && !top.exists());
+    again.remove().unwrap();
+    assert_eq!(again.pids().unwrap(), [0_i32; 0]);
+    assert_eq!(again.stats().unwrap(), None);
+}
+
+#[test]
+fn a_group_with_processes_is_refused() {
+    let group = group("busy");
+    let child = shell(&group, "exec sleep 1000");
+    let error = Cgroup::create(&path("busy")).unwrap_err();
+    assert_eq!(error.to_string(), "container's cgroup is not empty: 1 process(es) found");
+    assert!(group.exists());
+    end(child, &group);
+}
+
+fn end(mut child: Child, group: &Cgroup) {
+    group.kill_all(libc::SIGKILL).unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn relative_paths_start_at_the_own_group() {
+    let name = path("relative");
+    let own = Cgroup::of_pid(std::process::id().cast_signed()).unwrap().paths();
+    let group = Group(Cgroup::create(&name[1..]).unwrap());
+    for (controller, path) in group.paths() {
+        assert_eq!(path, own[&controller].join(&name[1..]));
+    }
+    assert!(Cgroup::create("").is_err() && Cgroup::create("/..").is_err());
+}
+
+#[test]
+fn entering_reaches_every_hierarchy() {
+    for by_id in [false, true] {
+        let group = group(if by_id { "add" } else { "enter" });
+        let mut child = match by_id {
+            false => shell(&group, "exec sleep 1000"),
+            true => Command::new("/bin/sleep").arg("1000").spawn().unwrap(),
+        };
+        if by_id {
+            group.add(child.id().cast_signed()).unwrap();
+        }
+        assert_eq!(Cgroup::of_pid(child.id().cast_signed()).unwrap().paths(), group.paths());
+        assert_eq!(group.pids().unwrap(), [child.id().cast_signed()]);
+        let Some(Stats::V1(stats)) = group.stats().unwrap() else { panic!("version 1 expected") };
+        assert_eq!(stats.pids, Some(Pids { current: 1, limit: 0 }));
+        assert!(stats.memory.unwrap().usage.unwrap().limit > 0);
+        assert!(stats.cpu.is_some() && stats.memory_oom_control.is_some());
+        group.kill_all(libc::SIGKILL).unwrap();
+        // Not yet waited for: a zombie does not keep the group.
+        group.remove().unwrap();
+        child.wait().unwrap();
+    }
+}
+
+#[test]
+fn memory_limits_change_in_both_directions() {
+    const M: i64 = 1 << 20;
+    let group = group("memory");
+    let set = |limit, swap| {
+        group
+            .apply(&limits(|r| r.memory = Memory { limit, swap, ..Memory::default() }))
+            .map_err(|e| e.to_string())
+    };
+    let shown = || {
+        let number = |name| read(&group, "memory", name).parse::<i64>().unwrap() / M;
+        (number("memory.limit_in_bytes"), number("memory.memsw.limit_in_bytes"))
+    };
+    let endless = i64::MAX / M;
+    let table = [
+        ((Some(64 * M), None), (64, endless)),
+        ((Some(32 * M), Some(64 * M)), (32, 64)),
+        ((Some(128 * M), Some(256 * M)), (128, 256)),
+        ((Some(16 * M), Some(16 * M)), (16, 16)),
+        ((Some(64 * M), Some(-1)), (64, endless)),
+        ((Some(-1), None), (endless, endless)),
+        ((None, None), (endless, endless)),
+    ];
+    for ((limit, swap), expected) in table {
+        set(limit, swap).unwrap();
+        assert_eq!(shown(), expected, "{limit:?} {swap:?}");
+    }
+    let more = limits(|r| {
+        r.memory.reservation = Some(8 * M);
+        r.memory.disable_oom_killer = Some(true);
+        r.memory.swappiness = Some(7);
+    });
+    group.apply(&more).unwrap();
+    assert_eq!(read(&group, "memory", "memory.soft_limit_in_bytes"), (8 * M).to_string());
+    assert_eq!(read(&group, "memory", "memory.swappiness"), "7");
+    assert!(read(&group, "memory", "memory.oom_control").starts_with("oom_kill_disable 1"));
+    let error = group.apply(&limits(|r| r.memory.swappiness = Some(101))).unwrap_err().to_string();
+    assert_eq!(error, "invalid memory swappiness value: 101 (valid range is 0-100)");
+}
+
+#[test]
+fn processor_and_task_limits() {
+    let group = group("cpu");
+    let wanted = limits(|r| {
+        r.cpu = Cpu {
+            shares: Some(512),
+            quota: Some(20_000),
+            period: Some(50_000),
+            burst: Some(10_000),
+            cpus: "0".into(),
+            mems: "0".into(),
+            ..Cpu::default()
+        };
+        r.pids = Some(0);
+    });
+    group.apply(&wanted).unwrap();
+    let files = [
+        ("cpu", "cpu.shares", "512"),
+        ("cpu", "cpu.cfs_quota_us", "20000"),
+        ("cpu", "cpu.cfs_period_us", "50000"),
+        ("cpu", "cpu.cfs_burst_us", "10000"),
+        ("cpuset", "cpuset.cpus", "0"),
+        ("cpuset", "cpuset.mems", "0"),
+        ("pids", "pids.max", "1"),
+    ];
+    for (controller, name, expected) in files {
+        assert_eq!(read(&group, controller, name), expected, "{name}");
+    }
+    // A smaller quota than the burst, and back to unlimited.
+    group.apply(&limits(|r| r.cpu = Cpu { quota: Some(5000), burst: Some(0), ..Cpu::default() })).unwrap();
+    assert_eq!(read(&group, "cpu", "cpu.cfs_quota_us"), "5000");
+    group.apply(&limits(|r| (r.cpu.quota, r.pids, r.cpu.idle) = (Some(-1), Some(-1), Some(1)))).unwrap();
+    assert_eq!(read(&group, "cpu", "cpu.cfs_quota_us"), "-1");
+    assert_eq!(read(&group, "pids", "pids.max"), "max");
+    assert_eq!(read(&group, "cpu", "cpu.idle"), "1");
+    group.apply(&limits(|r| (r.cpu.idle, r.cpu.shares) = (Some(0), Some(100)))).unwrap();
+    assert_eq!(read(&group, "cpu", "cpu.shares"), "100");
+    let error = group.apply(&limits(|r| r.cpu.shares = Some(1 << 20))).unwrap_err().to_string();
+    assert_eq!(error, "the maximum allowed cpu-shares is 262144");
+}
+
+#[test]
+fn block_device_limits() {
+    let Some(numbers) = std::fs::read_dir("/sys/block").unwrap().find_map(|entry| {
+        let numbers = std::fs::read_to_string(entry.unwrap().path().join("dev")).ok()?;
+        numbers.trim().split_once(':').map(|(a, b)| (a.parse::<i64>().unwrap(), b.parse::<i64>().unwrap()))
+    }) else {
+        return;
+    };
+    let group = group("blkio");
+    let throttle = |rate| vec![Throttle { major: numbers.0, minor: numbers.1, rate }];
+    let wanted = limits(|r| {
+        r.block_io.weight = Some(300);
+        r.block_io.read_bps = throttle(1 << 20);
+        r.block_io.write_iops = throttle(99);
+    });
+    group.apply(&wanted).unwrap();
+    let line = |rate: u64| format!("{}:{} {rate}", numbers.0, numbers.1);
+    assert_eq!(read(&group, "blkio", "blkio.throttle.read_bps_device"), line(1 << 20));
+    assert_eq!(read(&group, "blkio", "blkio.throttle.write_iops_device"), line(99));
+    assert_eq!(read(&group, "blkio", "blkio.bfq.weight"), "300");
+}
+
+#[test]
+fn what_the_host_cannot_limit_is_refused() {
+    let group = group("refused");
+    let error = |change: fn(&mut Resources)| group.apply(&limits(change)).unwrap_err().to_string();
+    assert_eq!(
+        error(|r| r.hugetlb = vec![("2MB".into(), 1)]),
+        "cannot set hugetlb limit: container could not join or create cgroup"
+    );
+    assert_eq!(
+        error(|r| r.net_class = Some(1)),
+        "cannot set net_cls limit: container could not join or create cgroup"
+    );
+    assert_eq!(
+        error(|r| drop(r.unified.insert("memory.high".into(), "1".into()))),
+        "invalid configuration: cannot use unified on cgroup v1"
+    );
+}
+
+fn char_rule(allow: bool, (major, minor): (u32, u32), access: &str) -> DeviceRule {
+    DeviceRule {
+        allow,
+        kind: DeviceKind::Char,
+        major: Some(major),
+        minor: Some(minor),
+        access: Access::parse(access).unwrap(),
+    }
+}
+
+#[test]
+fn devices_of_version_1() {
+    let group = group("devices");
+    group.apply(&limits(|r| r.devices = Some(vec![char_rule(true, (1, 3), "rw")]))).unwrap();
+    assert_eq!(read(&group, "devices", "devices.list"), "c 1:3 rw");
+    let child = shell(&group, "exec 3<>/dev/null && ! (exec 3</dev/zero)");
+    assert!(finished(child), "only the null device may be used");
+    let all =
+        DeviceRule { allow: true, kind: DeviceKind::All, major: None, minor: None, access: Access::ALL };
+    group.apply(&limits(|r| r.devices = Some(vec![all]))).unwrap();
+    assert_eq!(read(&group, "devices", "devices.list"), "a *:* rwm");
+}
+
+fn finished(mut child: Child) -> bool {
+    child.wait().unwrap().success()
+}
+
+#[test]
+fn devices_of_version_2() {
+    let group = unified("filter");
+    let attach =
+        |rules: &[DeviceRule]| v2::attach(&group.nodes[0], &devices::Table::fold(rules).unwrap()).unwrap();
+    attach(&[char_rule(true, (1, 3), "rw")]);
+    assert!(finished(shell(&group, "exec 3<>/dev/null && ! (exec 3</dev/zero)")));
+    // The second filter takes the place of the first.
+    attach(&[char_rule(true, (1, 5), "rw"), char_rule(true, (1, 3), "rw")]);
+    assert!(finished(shell(&group, "exec 3</dev/zero && ! (exec 3</dev/urandom)")));
+}
+
+#[test]
+fn freezing_stops_and_thawing_resumes() {
+    for group in [group("freeze1"), unified("freeze2")] {
+        let child = shell(&group, "while :; do :; done");
+        assert!(!group.is_frozen().unwrap());
+        group.freeze().unwrap();
+        assert!(group.is_frozen().unwrap());
+        let ticks = || {
+            let stat = std::fs::read_to_string(format!("/proc/{}/schedstat", child.id())).unwrap();
+            stat.split(' ').next().unwrap().parse::<u64>().unwrap()
+        };
+        let before = ticks();
+        file::wait(&mut [], Duration::from_millis(30));
+        assert_eq!(ticks(), before, "a frozen process does not run");
+        group.thaw().unwrap();
+        assert!(!group.is_frozen().unwrap());
+        while ticks() == before {
+            file::wait(&mut [], Duration::from_millis(1));
+        }
+        end(child, &group);
+    }
+}
+
+#[test]
+fn killing_reaches_every_process_even_frozen_ones() {
+    for group in [group("kill1"), unified("kill2")] {
+        let below = group.child("below");
+        for node in &below.nodes {
+            tree::make(node, &v1_cpuset).unwrap();
+        }
+        let mut children = [shell(&group, "sleep 1000 & exec sleep 1000"), shell(&below, "exec sleep 1000")];
+        while group.pids().unwrap().len() < 3 {
+            file::wait(&mut [], Duration::from_millis(1));
+        }
+        assert_eq!(below.pids().unwrap().len(), 1);
+        group.freeze().unwrap();
+        group.kill_all(libc::SIGKILL).unwrap();
+        for child in &mut children {
+            assert!(!child.wait().unwrap().success());
+        }
+        group.remove().unwrap();
+        assert!(!below.exists());
+    }
+}
+
+fn v1_cpuset(node: &Node) -> Result<()> {
+    if node.hierarchy.has("cpuset") { v1::inherit(node) } else { Ok(()) }
+}
+
+#[test]
+fn other_signals_leave_the_group_as_it_was() {
+    let group = group("term");
+    let mut child = shell(&group, "exec sleep 1000");
+    group.kill_all(libc::SIGTERM).unwrap();
+    child.wait().unwrap();
+    assert!(!group.is_frozen().unwrap());
+}
+
+#[test]
+fn running_out_of_memory_is_told() {
+    let group = group("oom");
+    group.apply(&limits(|r| (r.memory.limit, r.memory.swap) = (Some(8 << 20), Some(8 << 20)))).unwrap();
+    let mut watch = group.oom_watch().unwrap();
+    assert_eq!(watch.read().unwrap(), 0);
+    let child = shell(&group, "head -c 64m /dev/zero | tail");
+    assert!(readable(&watch), "an event within the deadline");
+    let mut count = watch.read().unwrap();
+    finished(child);
+    assert!(count > 0);
+    count = watch.read().unwrap();
+    group.kill_all(libc::SIGKILL).unwrap();
+    group.remove().unwrap();
+    assert!(readable(&watch), "removal is an event too");
+    assert_eq!(watch.read().unwrap(), 0, "{count}");
+    assert!(watch.is_removed());
+}
+
+fn readable(watch: &OomWatch) -> bool {
+    let mut fds = [PollFd::new(watch, PollFlags::IN)];
+    file::wait(&mut fds, Duration::from_secs(20));
+    fds[0].revents().contains(PollFlags::IN)
+}
