@@ -1,0 +1,252 @@
+//! Creating a task: bundle, shim, first process.
+//!
+//! The steps are those of containerd, except that nothing is asked twice: the shim's answer to `Create` carries the pid.
+
+use crate::bootstrap::{Endpoint, Start};
+use crate::bundle::{self, Bundle};
+use crate::connect::{Call, Channel, Failure};
+use crate::exits::Exits;
+use crate::log::Log;
+use crate::options;
+use crate::shim::{Life, Shim};
+use crate::shims::{Inner, blocking};
+use model::tasks::Create;
+use model::{Any, ContainerId, Error, Kind, Namespace, Result, containers::Container};
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::sync::watch;
+use wire::api::task_v3::{
+    CreateTaskRequest, CreateTaskResponse, DeleteRequest, DeleteResponse, task_methods,
+};
+
+/// Everything that is known of a task that is to be made.
+pub(crate) struct Making {
+    pub(crate) namespace: Namespace,
+    pub(crate) container: Container,
+    pub(crate) create: Create,
+}
+
+impl Making {
+    /// The options for the shim: the request's, else the container's.
+    fn options(&self) -> Option<&Any> {
+        let given = self.create.options.as_ref().filter(|any| !any.value.is_empty());
+        given.or(self.container.runtime.options.as_ref())
+    }
+
+    fn runtime(&self) -> &str {
+        match self.create.runtime_path.as_str() {
+            "" => &self.container.runtime.name,
+            path => path,
+        }
+    }
+}
+
+/// Where a task's shim is to come from.
+enum Source {
+    /// An own process of this binary.
+    Binary(PathBuf),
+    /// The sandbox' shim.
+    Sandbox(Endpoint),
+}
+
+impl Inner {
+    /// Creates a task and returns its first process' pid. Nothing is left behind on an error.
+    pub(crate) async fn create(self: Arc<Self>, mut making: Making) -> Result<u32> {
+        let options = options::parse(making.create.options.as_ref(), &making.container.runtime.name)?;
+        if let Some(options) = options.filter(|_| making.create.api_address.is_empty()) {
+            (making.create.api_address, making.create.api_version) = options::task_api(options);
+        }
+        options::check_mounts(&making.create.rootfs)?;
+        if making.create.checkpoint.is_some() {
+            return Err(Error::not_implemented("restore from a checkpoint"));
+        }
+        let id = ContainerId::new(&making.container.id).map_err(|e| e.during("invalid task id"))?;
+        let reserved = self.table.reserve(&making.namespace, &id)?;
+        let bundle = self.bundle(&making.namespace, &id);
+        let source = self.find_source(&making).await.map_err(failed_to_start)?;
+        self.make_bundle(&making, &bundle, &source).await?;
+        match self.bring_up(&making, id, &bundle, source).await {
+            Ok((shim, log)) => {
+                reserved.fill(&shim);
+                let pid = shim.exits.pid();
+                self.adopt(&shim, log);
+                Ok(pid)
+            }
+            Err(e) => match blocking(move || bundle.delete()).await {
+                Ok(()) => Err(e),
+                Err(second) => Err(e.beside(second)),
+            },
+        }
+    }
+
+    async fn find_source(&self, making: &Making) -> Result<Source> {
+        if !making.container.sandbox.is_empty()
+            && let Some(endpoint) = self.find_sandbox(making).await?
+        {
+            return Ok(Source::Sandbox(endpoint));
+        }
+        let binary = self.resolver.resolve(making.runtime());
+        binary.map(Source::Binary).map_err(|e| e.during("failed to resolve runtime path"))
+    }
+
+    /// Where the sandbox of a container listens; `None` when it is not there or too old to be joined without its binary.
+    async fn find_sandbox(&self, making: &Making) -> Result<Option<Endpoint>> {
+        let create = &making.create;
+        if !create.api_address.is_empty() {
+            return Endpoint::from_request(&create.api_address, create.api_version).map(Some);
+        }
+        let dir = self.setup.sandboxes_dir().join(&*making.namespace).join(&making.container.sandbox);
+        let file = dir.join(bundle::BOOTSTRAP);
+        let text = blocking(move || Ok(std::fs::read_to_string(file).ok())).await?;
+        if text.is_none() {
+            let (task, sandbox) = (&making.container.id, &making.container.sandbox);
+            tracing::warn!(task, sandbox, "sandbox not found, the task gets a shim of its own");
+        }
+        Ok(text.map(|text| Endpoint::from_text(&text)).filter(|endpoint| endpoint.version >= 3))
+    }
+
+    async fn make_bundle(&self, making: &Making, bundle: &Bundle, source: &Source) -> Result<()> {
+        let spec = making.container.spec.as_ref().map(|any| any.value.clone()).unwrap_or_default();
+        let (name, text) = match source {
+            Source::Binary(path) => (bundle::BINARY, path.display().to_string()),
+            Source::Sandbox(_) => (bundle::SANDBOX, making.container.sandbox.clone()),
+        };
+        let bundle = bundle.clone();
+        blocking(move || {
+            bundle.create(&spec)?;
+            bundle.write(name, text.as_bytes(), 0o600)
+        })
+        .await
+    }
+
+    /// Starts or joins the shim and has it create the task.
+    async fn bring_up(
+        &self,
+        making: &Making,
+        id: ContainerId,
+        bundle: &Bundle,
+        source: Source,
+    ) -> Result<(Arc<Shim>, Option<Log>)> {
+        let (binary, mut log) = match &source {
+            Source::Sandbox(_) => (None, None),
+            Source::Binary(path) => {
+                let log = Log::open(bundle, format!("{}/{id}", making.namespace)).map_err(failed_to_start)?;
+                (Some(path.clone()), Some(log))
+            }
+        };
+        let making_it = async {
+            let (endpoint, channel) = self
+                .start(making, bundle, source)
+                .await
+                .map_err(|e| failed_to_start(e.during("start failed")))?;
+            let shim = Arc::new(Shim {
+                namespace: making.namespace.clone(),
+                id,
+                bundle: bundle.clone(),
+                binary,
+                channel,
+                address: endpoint.address,
+                exits: Exits::default(),
+                life: watch::Sender::new(Life::Live),
+            });
+            self.create_task(making, &shim).await?;
+            Ok(shim)
+        };
+        let shim: Result<Arc<Shim>> = match &mut log {
+            None => making_it.await,
+            Some(log) => tokio::select! {
+                shim = making_it => shim,
+                never = log.pump() => match never {},
+            },
+        };
+        if let (Err(_), Some(log)) = (&shim, &mut log) {
+            log.drain();
+        }
+        Ok((shim?, log))
+    }
+
+    async fn start(&self, making: &Making, bundle: &Bundle, source: Source) -> Result<(Endpoint, Channel)> {
+        let endpoint = match source {
+            Source::Sandbox(endpoint) => endpoint,
+            Source::Binary(binary) => {
+                let start = Start {
+                    binary: &binary,
+                    namespace: &making.namespace,
+                    id: &making.container.id,
+                    options: making.options(),
+                };
+                self.binaries.start(&start, bundle).await?
+            }
+        };
+        let (file, text) = (bundle.clone(), endpoint.to_json());
+        let (written, channel) = tokio::join!(
+            blocking(move || file.write(bundle::BOOTSTRAP, text.as_bytes(), 0o644)),
+            Channel::connect(&endpoint, &making.namespace, &self.setup.limits),
+        );
+        written?;
+        Ok((endpoint, channel?))
+    }
+
+    async fn create_task(&self, making: &Making, shim: &Arc<Shim>) -> Result<()> {
+        let create = &making.create;
+        let request = CreateTaskRequest {
+            id: shim.id.to_string(),
+            bundle: shim.bundle.path.display().to_string(),
+            rootfs: create.rootfs.iter().map(crate::convert::to_mount).collect(),
+            terminal: create.io.terminal,
+            stdin: create.io.stdin.clone(),
+            stdout: create.io.stdout.clone(),
+            stderr: create.io.stderr.clone(),
+            checkpoint: String::new(),
+            parent_checkpoint: String::new(),
+            options: making.options().cloned().map(wire::Any::from),
+        };
+        let limit = Some(self.setup.limits.long);
+        let call = Call { method: task_methods::CREATE, request: &request, limit, probes: true };
+        match shim.channel.call::<_, CreateTaskResponse>(call).await {
+            Ok(response) => {
+                shim.exits.set_pid(response.pid);
+                Ok(())
+            }
+            Err(failure) => {
+                self.abandon(shim, &failure).await;
+                Err(plain(Error::from(failure)).during("failed to create shim task"))
+            }
+        }
+    }
+
+    /// Ends a shim whose task could not be made. What it left behind is removed by its binary when it cannot do so itself.
+    async fn abandon(&self, shim: &Arc<Shim>, failure: &Failure) {
+        let answers = match failure {
+            Failure::Closed => false,
+            Failure::Refused(e) => e.kind() != Kind::DeadlineExceeded,
+        };
+        if answers {
+            let request = DeleteRequest { id: shim.id.to_string(), exec_id: String::new() };
+            let limit = Some(self.setup.limits.cleanup);
+            let call = Call { method: task_methods::DELETE, request: &request, limit, probes: false };
+            // Mostly it answers that there is no such task.
+            let _ = shim.channel.call::<_, DeleteResponse>(call).await;
+            shim.shut_down(self).await;
+            return;
+        }
+        if let Some(binary) = &shim.binary {
+            let task = (shim.namespace.as_str(), shim.id.as_str());
+            if let Err(error) = self.binaries.delete(task, binary, &shim.bundle).await {
+                tracing::error!(task = shim.label(), %error, "failed to clean up after a failed create");
+            }
+        }
+    }
+}
+
+fn failed_to_start(error: Error) -> Error {
+    plain(error).during("failed to start shim")
+}
+
+/// Whoever asked for a task is not helped by a "not found" of something else.
+fn plain(error: Error) -> Error {
+    match error.kind() {
+        Kind::DeadlineExceeded | Kind::Cancelled | Kind::NotImplemented | Kind::InvalidArgument => error,
+        _ => error.with_kind(Kind::Unknown),
+    }
+}

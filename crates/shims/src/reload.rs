@@ -1,0 +1,366 @@
+//! After a restart of the daemon: finding the shims again.
+//!
+//! Every bundle is looked at, many at a time, and ends in one of these ways:
+//!
+//! | bundle | end |
+//! |---|---|
+//! | empty, or nobody knows its shim's binary | removed |
+//! | nobody listens | cleaned up after by the shim's binary; exit and deletion are told |
+//! | the shim does not know the task | an interrupted create: the shim is ended, the bundle removed |
+//! | the shim answers | kept; an exit that nobody was told is told |
+//! | the shim listens but does not answer in time | kept: a slow machine is no reason to kill a container |
+//!
+//! Then working directories without a bundle are removed.
+
+use crate::bootstrap::Endpoint;
+use crate::bundle::{self, Bundle};
+use crate::connect::{Call, Channel, Failure};
+use crate::convert::from_state;
+use crate::exits::Exits;
+use crate::log::Log;
+use crate::shim::{Life, Shim, now};
+use crate::shims::{Inner, blocking};
+use async_trait::async_trait;
+use model::events::Event;
+use model::tasks::{Exit, Status};
+use model::{ContainerId, Error, Namespace, Result};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use wire::api::task_v3::{StateRequest, StateResponse, task_methods};
+
+/// How many bundles are looked at at a time.
+const AT_A_TIME: usize = 16;
+
+/// What a reload needs to know of containers.
+#[async_trait]
+pub trait Records: Send + Sync {
+    /// The runtime's name in a container's record; `None` without a record.
+    async fn runtime_of(&self, namespace: &Namespace, id: &str) -> Result<Option<String>>;
+}
+
+/// How many bundles a reload found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reloaded {
+    /// Tasks that are there again.
+    pub kept: usize,
+    /// Bundles that were removed.
+    pub removed: usize,
+}
+
+/// Something that happened while the daemon was away.
+pub(crate) enum Missed {
+    /// Init of a living shim has ended.
+    Exit(Arc<Shim>, Exit),
+    /// A shim has died; the flag says whether its init's exit is still to be told.
+    Death { namespace: Namespace, id: ContainerId, exit: Exit, news: bool },
+}
+
+impl Inner {
+    /// See [`crate::Shims::reload`].
+    pub(crate) async fn reload(self: Arc<Self>, records: Arc<dyn Records>) -> Result<Reloaded> {
+        let (bundles, works) = (self.setup.bundles_dir(), self.setup.work_dir());
+        let names = blocking(move || list_tasks(&bundles)).await?;
+        let permits = Arc::new(Semaphore::new(AT_A_TIME));
+        let mut loads = JoinSet::new();
+        for (namespace, id) in names {
+            let (inner, records, permits) = (Arc::clone(&self), Arc::clone(&records), Arc::clone(&permits));
+            loads.spawn(async move {
+                let permit = permits.acquire().await;
+                let kept = inner.load(namespace, id, &*records).await;
+                drop(permit);
+                kept
+            });
+        }
+        let mut reloaded = Reloaded::default();
+        while let Some(load) = loads.join_next().await {
+            match load {
+                Ok(true) => reloaded.kept += 1,
+                Ok(false) => reloaded.removed += 1,
+                Err(error) => tracing::error!(%error, "looking at a bundle ended early"),
+            }
+        }
+        let inner = Arc::clone(&self);
+        blocking(move || {
+            inner.remove_orphans(&works);
+            Ok(())
+        })
+        .await?;
+        Ok(reloaded)
+    }
+
+    /// Looks at one bundle; whether its task is there again.
+    async fn load(self: &Arc<Self>, namespace: Namespace, id: ContainerId, records: &dyn Records) -> bool {
+        let bundle = self.bundle(&namespace, &id);
+        match self.find_shim((&namespace, &id), &bundle, records).await {
+            Ok(Some(found)) => self.take_in(found).await,
+            Ok(None) => {
+                discard(&bundle).await;
+                false
+            }
+            Err(error) => {
+                tracing::warn!(task = format!("{namespace}/{id}"), %error, "failed to load shim");
+                discard(&bundle).await;
+                false
+            }
+        }
+    }
+
+    /// The binary and endpoint in a bundle; `None` when it is of no use.
+    async fn find_shim(
+        &self,
+        task: (&Namespace, &ContainerId),
+        bundle: &Bundle,
+        records: &dyn Records,
+    ) -> Result<Option<Found>> {
+        let (namespace, id) = task;
+        let of = bundle.clone();
+        let files = blocking(move || Files::read(&of)).await?;
+        if files.is_empty {
+            return Ok(None);
+        }
+        let binary = match (files.binary, files.sandboxed) {
+            (Some(path), _) => Some(path),
+            (None, true) => None,
+            (None, false) => match records.runtime_of(namespace, id).await? {
+                Some(runtime) => Some(self.resolver.resolve(&runtime)?),
+                None => return Ok(None),
+            },
+        };
+        let log = match &binary {
+            Some(_) => Some(Log::open(bundle, format!("{namespace}/{id}"))?),
+            None => None,
+        };
+        let limits = crate::setup::Limits { dial: self.setup.limits.load, ..self.setup.limits };
+        let connected = match &files.endpoint {
+            Some(endpoint) => Channel::connect(endpoint, namespace, &limits).await,
+            None => Err(Error::unknown("the bundle has no address")),
+        };
+        let address = files.endpoint.map(|endpoint| endpoint.address).unwrap_or_default();
+        Ok(Some(Found {
+            namespace: namespace.clone(),
+            id: id.clone(),
+            bundle: bundle.clone(),
+            binary,
+            log,
+            address,
+            exits: files.exits,
+            connected,
+        }))
+    }
+
+    async fn take_in(self: &Arc<Self>, found: Found) -> bool {
+        let Found { namespace, id, bundle, binary, log, address, exits, connected } = found;
+        let channel = match connected {
+            Ok(channel) => channel,
+            Err(error) => {
+                tracing::info!(task = format!("{namespace}/{id}"), %error, "cleaning up after dead shim");
+                self.bury_unmet(Unmet { namespace, id, bundle, binary, exits }).await;
+                return false;
+            }
+        };
+        let life = watch::Sender::new(Life::Live);
+        let shim = Arc::new(Shim { namespace, id, bundle, binary, channel, address, exits, life });
+        let request = StateRequest { id: shim.id.to_string(), exec_id: String::new() };
+        let limit = Some(self.setup.limits.load);
+        let call = Call { method: task_methods::STATE, request: &request, limit, probes: true };
+        match shim.channel.call::<_, StateResponse>(call).await {
+            Ok(state) => self.note_state(&shim, state),
+            Err(Failure::Refused(e)) if e.is_not_found() => {
+                tracing::info!(task = shim.label(), "cleaning leaked shim process");
+                shim.leave();
+                if let Err(error) = self.take_down(&shim).await {
+                    tracing::warn!(task = shim.label(), %error, "failed to remove a leaked shim");
+                }
+                return false;
+            }
+            Err(failure) => {
+                // A lost connection is seen by the owner.
+                let error = Error::from(failure);
+                tracing::warn!(task = shim.label(), %error, "the shim does not answer");
+            }
+        }
+        self.table.put(&shim);
+        self.adopt(&shim, log);
+        true
+    }
+
+    fn note_state(&self, shim: &Arc<Shim>, state: StateResponse) {
+        let process = from_state(state);
+        if process.pid != 0 {
+            shim.exits.set_pid(process.pid);
+        }
+        if process.status == Status::Stopped && shim.exits.told().is_none() {
+            let exit = Exit {
+                id: String::new(),
+                pid: process.pid,
+                status: process.exit_status,
+                at: process.exited_at,
+            };
+            self.miss(Missed::Exit(Arc::clone(shim), exit));
+        }
+    }
+
+    /// Cleans up after a shim that was dead before the daemon could meet it.
+    async fn bury_unmet(&self, unmet: Unmet) {
+        let Unmet { namespace, id, bundle, binary, exits } = unmet;
+        let exit = match &binary {
+            Some(binary) => self.binaries.delete((&namespace, &id), binary, &bundle).await,
+            None => Ok(Exit { id: String::new(), pid: exits.pid(), status: 255, at: now() }),
+        };
+        discard(&bundle).await;
+        match exit {
+            Ok(exit) => {
+                let news = exits.settle(&exit);
+                let exit = exits.told().unwrap_or(exit);
+                self.miss(Missed::Death { namespace, id, exit, news });
+            }
+            Err(error) => {
+                tracing::warn!(task = format!("{namespace}/{id}"), %error, "failed to clean up after dead shim");
+            }
+        }
+    }
+
+    fn miss(&self, missed: Missed) {
+        self.missed.lock().unwrap_or_else(PoisonError::into_inner).push(missed);
+    }
+
+    /// See [`crate::Shims::announce`].
+    pub(crate) fn announce(&self) {
+        let missed = std::mem::take(&mut *self.missed.lock().unwrap_or_else(PoisonError::into_inner));
+        for one in missed {
+            match one {
+                Missed::Exit(shim, exit) => {
+                    if shim.exits.note(&exit, &shim.bundle) {
+                        let container_id = shim.id.to_string();
+                        self.publish(&shim.namespace, Event::TaskExit { container_id, exit });
+                    }
+                }
+                Missed::Death { namespace, id, exit, news } => {
+                    let container_id = id.to_string();
+                    if news {
+                        let (container_id, exit) = (container_id.clone(), exit.clone());
+                        self.publish(&namespace, Event::TaskExit { container_id, exit });
+                    }
+                    self.publish(&namespace, Event::TaskDelete { container_id, exit });
+                }
+            }
+        }
+    }
+
+    /// Removes working directories without a task.
+    fn remove_orphans(&self, works: &Path) {
+        let tasks = match list_tasks(works) {
+            Ok(tasks) => tasks,
+            Err(error) => return tracing::warn!(%error, "working directories are not looked at"),
+        };
+        for (namespace, id) in tasks {
+            if !self.table.holds(&namespace, &id)
+                && let Err(error) = std::fs::remove_dir_all(works.join(&*namespace).join(&*id))
+            {
+                tracing::warn!(task = format!("{namespace}/{id}"), %error, "failed to remove working directory");
+            }
+        }
+    }
+}
+
+/// A bundle that has been looked into, and the attempt to reach its shim.
+struct Found {
+    namespace: Namespace,
+    id: ContainerId,
+    bundle: Bundle,
+    binary: Option<PathBuf>,
+    log: Option<Log>,
+    address: String,
+    exits: Exits,
+    connected: Result<Channel>,
+}
+
+/// A shim that was dead before the daemon could meet it.
+struct Unmet {
+    namespace: Namespace,
+    id: ContainerId,
+    bundle: Bundle,
+    binary: Option<PathBuf>,
+    exits: Exits,
+}
+
+/// What the files of a bundle say.
+struct Files {
+    is_empty: bool,
+    binary: Option<PathBuf>,
+    sandboxed: bool,
+    endpoint: Option<Endpoint>,
+    exits: Exits,
+}
+
+impl Files {
+    fn read(bundle: &Bundle) -> Result<Self> {
+        let mut entries = std::fs::read_dir(&bundle.path).map_err(|e| Error::io("read", &bundle.path, e))?;
+        let endpoint = match bundle.find(bundle::BOOTSTRAP) {
+            Some(text) => Some(Endpoint::from_text(&text)),
+            None => Self::old_address(bundle)?,
+        };
+        Ok(Self {
+            is_empty: entries.next().is_none(),
+            binary: bundle.find(bundle::BINARY).map(|path| PathBuf::from(path.trim())),
+            sandboxed: bundle.find(bundle::SANDBOX).is_some(),
+            endpoint,
+            exits: Exits::load(bundle),
+        })
+    }
+
+    /// The address as older daemons kept it; it is written anew.
+    fn old_address(bundle: &Bundle) -> Result<Option<Endpoint>> {
+        let Some(text) = bundle.find(bundle::ADDRESS) else { return Ok(None) };
+        let endpoint = Endpoint::from_text(&text);
+        bundle.write(bundle::BOOTSTRAP, endpoint.to_json().as_bytes(), 0o644)?;
+        Ok(Some(endpoint))
+    }
+}
+
+async fn discard(bundle: &Bundle) {
+    let of = bundle.clone();
+    if let Err(error) = blocking(move || of.delete()).await {
+        tracing::warn!(bundle = %bundle.path.display(), %error, "failed to delete bundle");
+    }
+}
+
+/// The tasks that have a directory. What an interrupted removal left is removed.
+fn list_tasks(dir: &Path) -> Result<Vec<(Namespace, ContainerId)>> {
+    let mut tasks = Vec::new();
+    for namespace in list_dirs(dir)? {
+        let Ok(valid) = Namespace::new(&namespace) else { continue };
+        for id in list_dirs(&dir.join(&namespace))? {
+            match ContainerId::new(&id) {
+                Ok(id) => tasks.push((valid.clone(), id)),
+                Err(_) if id.starts_with('.') => {
+                    // A second failure is as harmless as the first was.
+                    let _ = std::fs::remove_dir_all(dir.join(&namespace).join(&id));
+                }
+                Err(_) => {}
+            }
+        }
+    }
+    Ok(tasks)
+}
+
+fn list_dirs(dir: &Path) -> Result<Vec<String>> {
+    let failed = |e| Error::io("read", dir, e);
+    let entries = match std::fs::read_dir(dir) {
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(failed)?,
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(failed)?;
+        if entry.file_type().is_ok_and(|kind| kind.is_dir())
+            && let Ok(name) = entry.file_name().into_string()
+        {
+            names.push(name);
+        }
+    }
+    Ok(names)
+}

@@ -1,0 +1,179 @@
+//! All shims of a daemon.
+
+use crate::bundle::Bundle;
+use crate::create::Making;
+use crate::log::Log;
+use crate::reload::{Missed, Records, Reloaded};
+use crate::resolve::Resolver;
+use crate::setup::Setup;
+use crate::shim::{self, Shim};
+use crate::start::Binaries;
+use crate::table::Table;
+use crate::task::Handle;
+use async_trait::async_trait;
+use model::events::{Envelope, Event};
+use model::tasks::{Create, Exit, Runtime, Task};
+use model::{Any, Error, Namespace, Result, Scope, containers::Container};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+use wire::api::event::TaskExit;
+
+/// Takes the events that the daemon itself tells of tasks. It must not block.
+pub type Sink = Arc<dyn Fn(&Namespace, Event) + Send + Sync>;
+
+/// The topic of the event that a process has ended.
+const EXIT: &str = "/tasks/exit";
+
+/// All shims of a daemon: the implementation of [`Runtime`].
+#[derive(Clone)]
+pub struct Shims {
+    inner: Arc<Inner>,
+}
+
+/// What the parts of this crate share.
+pub(crate) struct Inner {
+    pub(crate) setup: Arc<Setup>,
+    pub(crate) resolver: Resolver,
+    pub(crate) binaries: Binaries,
+    pub(crate) table: Table,
+    /// Events that happened while the daemon was away.
+    pub(crate) missed: Mutex<Vec<Missed>>,
+    sink: Sink,
+    /// Owners of shims, and requests that run to their end without their caller.
+    work: Mutex<JoinSet<()>>,
+}
+
+impl Shims {
+    /// No shims yet. Nothing is touched on the disk.
+    pub fn new(setup: Setup, sink: Sink) -> Self {
+        let setup = Arc::new(setup);
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        Self {
+            inner: Arc::new(Inner {
+                resolver: Resolver::new(&setup.executable, &path),
+                binaries: Binaries::new(Arc::clone(&setup)),
+                setup,
+                table: Table::default(),
+                missed: Mutex::default(),
+                sink,
+                work: Mutex::default(),
+            }),
+        }
+    }
+
+    /// Finds the shims of an earlier daemon again, and cleans up after those that are gone. To be called once, before
+    /// any request is served. What happened in between is told by [`Shims::announce`].
+    ///
+    /// # Errors
+    /// When the directory of the bundles cannot be read.
+    pub async fn reload(&self, records: Arc<dyn Records>) -> Result<Reloaded> {
+        Arc::clone(&self.inner).reload(records).await
+    }
+
+    /// Tells the exits that happened while the daemon was away, each once. To be called when subscribers can be there.
+    pub fn announce(&self) {
+        self.inner.announce();
+    }
+
+    /// Must see every envelope that a shim forwards, before it is passed on. False when it is not to be passed on: it
+    /// is an exit that has been told already.
+    pub fn observe(&self, envelope: &Envelope) -> bool {
+        let Some(event) = envelope.event.as_ref().filter(|_| envelope.topic == EXIT) else { return true };
+        let Some(Ok(exit)) = wire::Any::from(event.clone()).unpack::<TaskExit>() else { return true };
+        if exit.id != exit.container_id && !exit.id.is_empty() {
+            return true;
+        }
+        let Some(shim) = self.inner.table.find(&envelope.namespace, &exit.container_id) else { return true };
+        let at = crate::convert::from_time(exit.exited_at);
+        let exit = Exit { id: String::new(), pid: exit.pid, status: exit.exit_status, at };
+        shim.exits.note(&exit, &shim.bundle)
+    }
+
+    /// What a runtime's shim tells about itself: a `containerd.types.RuntimeInfo`.
+    ///
+    /// # Errors
+    /// `failed to resolve runtime path: …`, and those of the binary.
+    pub async fn info(&self, runtime: &str, options: Option<&Any>) -> Result<Any> {
+        let binary = self.inner.resolver.resolve(runtime);
+        let binary = binary.map_err(|e| e.during("failed to resolve runtime path"))?;
+        self.inner.binaries.info(&binary, options).await
+    }
+
+    /// Lets go of all shims. They and their containers live on.
+    pub async fn close(&self) {
+        let mut work = std::mem::take(&mut *self.inner.work.lock().unwrap_or_else(PoisonError::into_inner));
+        work.shutdown().await;
+        self.inner.table.clear();
+    }
+}
+
+impl Inner {
+    /// Tells an event.
+    pub(crate) fn publish(&self, namespace: &Namespace, event: Event) {
+        (self.sink)(namespace, event);
+    }
+
+    /// Runs steps to their end even when the caller goes away in between.
+    pub(crate) async fn finish<T: Send + 'static>(
+        &self,
+        steps: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        let (sender, receiver) = oneshot::channel();
+        self.spawn(async move {
+            // Nobody may be waiting any more.
+            let _ = sender.send(steps.await);
+        });
+        receiver.await.unwrap_or_else(|_| Err(Error::cancelled("the daemon is closing")))
+    }
+
+    /// Makes a shim known and gives it an owner.
+    pub(crate) fn adopt(self: &Arc<Self>, shim: &Arc<Shim>, log: Option<Log>) {
+        self.spawn(shim::own(Arc::clone(self), Arc::clone(shim), log));
+    }
+
+    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let mut set = self.work.lock().unwrap_or_else(PoisonError::into_inner);
+        while set.try_join_next().is_some() {}
+        set.spawn(work);
+    }
+
+    /// The bundle of a task.
+    pub(crate) fn bundle(&self, namespace: &str, id: &str) -> Bundle {
+        Bundle::new(&self.setup, namespace, id)
+    }
+}
+
+#[async_trait]
+impl Runtime for Shims {
+    async fn create(&self, scope: &Scope, container: &Container, create: &Create) -> Result<u32> {
+        let making = Making {
+            namespace: scope.namespace.clone(),
+            container: container.clone(),
+            create: create.clone(),
+        };
+        self.inner.finish(Arc::clone(&self.inner).create(making)).await
+    }
+
+    fn get(&self, scope: &Scope, id: &str) -> Result<Arc<dyn Task>> {
+        let shim = self.inner.table.get(&scope.namespace, id)?;
+        Ok(Arc::new(Handle { inner: Arc::clone(&self.inner), shim }))
+    }
+
+    fn list(&self, namespace: &Namespace) -> Vec<Arc<dyn Task>> {
+        let handle = |shim| Arc::new(Handle { inner: Arc::clone(&self.inner), shim }) as Arc<dyn Task>;
+        self.inner.table.list(namespace).into_iter().map(handle).collect()
+    }
+
+    fn owns(&self, namespace: &Namespace, id: &str) -> bool {
+        self.inner.table.holds(namespace, id)
+    }
+}
+
+/// Runs disk work off the event loop.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let joined = tokio::task::spawn_blocking(work).await;
+    joined.unwrap_or_else(|e| Err(Error::internal(format!("disk work ended early: {e}"))))
+}
