@@ -1,9 +1,10 @@
-//! The project's own commands: `cargo xtask check | codegen | build | demo | test`.
+//! The project's own commands: `cargo xtask check | codegen | build | demo | bench | test`.
 //!
 //! Each command is one file. Absent on purpose: options. A command does one thing, the same for people and for CI.
 
 use std::process::ExitCode;
 
+mod bench;
 mod build;
 mod check;
 mod codegen;
@@ -23,6 +24,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   build --debug     the same for tests into target/dist-debug
   compat            build the real ctr, containerd and runc into target/compat
   demo              build, then show an image going in and a container coming out
+  bench             measure gantry beside containerd, print the table (bench --quick: fewer rounds)
   test              install what the tests need, build, run every test, print one summary";
 
 fn main() -> ExitCode {
@@ -37,6 +39,8 @@ fn main() -> ExitCode {
         ["build", "--debug"] => build::run(build::Profile::Debug).map(drop),
         ["compat"] => compat::run().map(drop),
         ["demo"] => demo::run(),
+        ["bench"] => bench::run(&[]),
+        ["bench", "--quick"] => bench::run(&["--quick"]),
         ["test"] => test::run(),
         _ => {
             eprintln!("{USAGE}");

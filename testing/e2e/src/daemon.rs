@@ -25,6 +25,8 @@ pub enum Kind {
     Gantry,
     /// The reference, built in `compat/`.
     Containerd,
+    /// Debian's, with its own runc; an older reference, for measurements.
+    Debian,
 }
 
 /// Whose client speaks to it.
@@ -60,6 +62,15 @@ pub struct Daemon {
 }
 
 impl Kind {
+    /// Where its program lies, given the folder of our build.
+    pub fn program(self, dist: &Path) -> PathBuf {
+        match self {
+            Self::Gantry => dist.join("gantryd"),
+            Self::Containerd => compat_dir().join("containerd"),
+            Self::Debian => PathBuf::from("/usr/bin/containerd"),
+        }
+    }
+
     /// The kind the environment asks for.
     pub fn from_environment() -> Self {
         match std::env::var("GANTRY_E2E_DAEMON").as_deref() {
@@ -141,6 +152,7 @@ impl Daemon {
     /// The same with one client or the other.
     pub fn client_of(&self, client: Client, args: &[&str]) -> Program {
         let program = match client {
+            Client::Ctr if self.start.kind == Kind::Debian => PathBuf::from("/usr/bin/ctr"),
             Client::Ctr => compat_dir().join("ctr"),
             Client::Gantry => self.start.dist.join("gantry"),
         };
@@ -256,15 +268,14 @@ impl Daemon {
     /// The command that starts it, its words going to `<dir>/log`.
     pub fn command(&self) -> Result<Command> {
         let log = File::options().append(true).create(true).open(self.dir.join("log"))?;
-        let (program, path) = match self.start.kind {
+        const SYSTEM: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
+        let path = match self.start.kind {
             // No runc, no crun, no shim of anybody else's is to be found.
-            Kind::Gantry => (self.start.dist.join("gantryd"), self.dir.join("bin").display().to_string()),
-            Kind::Containerd => (
-                compat_dir().join("containerd"),
-                format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", compat_dir().display()),
-            ),
+            Kind::Gantry => self.dir.join("bin").display().to_string(),
+            Kind::Containerd => format!("{}:{SYSTEM}", compat_dir().display()),
+            Kind::Debian => SYSTEM.to_owned(),
         };
-        let mut command = Command::new(program);
+        let mut command = Command::new(self.start.kind.program(&self.start.dist));
         command.args(["--log-level", "debug", "--config"]).arg(self.dir.join("config.toml"));
         command.arg("--root").arg(self.dir.join("root")).arg("--state").arg(self.dir.join("state"));
         command.arg("--address").arg(self.address()).env("PATH", path);
@@ -298,12 +309,14 @@ impl Daemon {
 
     fn write_config(&self) -> Result<()> {
         let dir = self.dir.display();
-        let text = format!(
-            "version = 4\n\
-             disabled_plugins = ['io.containerd.cri.v1.runtime', 'io.containerd.cri.v1.images', 'io.containerd.grpc.v1.cri']\n\
-             [plugins.'io.containerd.shim.v1.manager']\nsocket_dir = '{dir}/s'\n{}\n",
-            self.start.config
-        );
+        let (version, shim) = match self.start.kind {
+            Kind::Debian => (2, String::new()),
+            _ => (4, format!("[plugins.'io.containerd.shim.v1.manager']\nsocket_dir = '{dir}/s'")),
+        };
+        let cri =
+            ["io.containerd.cri.v1.runtime", "io.containerd.cri.v1.images", "io.containerd.grpc.v1.cri"];
+        let text =
+            format!("version = {version}\ndisabled_plugins = {cri:?}\n{shim}\n{}\n", self.start.config);
         fs::write(self.dir.join("config.toml"), text).context("write the daemon's configuration")
     }
 

@@ -1,6 +1,6 @@
 //! Levels and rooms: a crate depends only on lower levels, and some libraries belong to some rooms only.
 //!
-//! `testing/` and `xtask` may depend on anything; nothing but they may depend on them, except for tests.
+//! `testing/`, `bench` and `xtask` may depend on anything; nothing but they may depend on them, except for tests.
 
 use crate::workspace::{Crate, Metadata};
 
@@ -66,7 +66,7 @@ fn may_depend(owner: &Crate, level: i64, target: &Crate, dev: bool) -> bool {
 }
 
 fn is_exempt(owner: &Crate) -> bool {
-    owner.dir.starts_with("testing") || owner.dir.starts_with("xtask")
+    ["testing", "bench", "xtask"].iter().any(|dir| owner.dir.starts_with(dir))
 }
 
 fn banned(owner: &Crate, library: &str) -> Option<String> {

@@ -1,0 +1,86 @@
+//! The table: one column for each daemon, one row for each figure.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// One figure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Row {
+    /// Milliseconds of one whole cycle.
+    Cycle,
+    /// Milliseconds of one exec.
+    Exec,
+    /// Cycles per second with four workers.
+    Workers,
+    /// MiB of one shim.
+    Shim,
+    /// MiB of the daemon without containers.
+    DaemonIdle,
+    /// MiB of the daemon with many.
+    DaemonBusy,
+}
+
+const ROWS: [(Row, &str); 6] = [
+    (Row::Cycle, "cycle, p50 ms"),
+    (Row::Exec, "exec, p50 ms"),
+    (Row::Workers, "cycles per second, 4 workers"),
+    (Row::Shim, "shim PSS, MiB"),
+    (Row::DaemonIdle, "daemon PSS idle, MiB"),
+    (Row::DaemonBusy, "daemon PSS busy, MiB"),
+];
+
+/// Everything measured of one daemon.
+#[derive(Debug)]
+pub struct Column {
+    title: String,
+    samples: BTreeMap<Row, Vec<f64>>,
+}
+
+impl Column {
+    /// An empty column.
+    pub fn new(title: &str) -> Self {
+        Self { title: title.to_owned(), samples: BTreeMap::new() }
+    }
+
+    /// One more duration, kept in milliseconds.
+    pub fn add(&mut self, row: Row, spent: Duration) {
+        self.add_number(row, spent.as_secs_f64() * 1000.0);
+    }
+
+    /// One more sample.
+    pub fn add_number(&mut self, row: Row, number: f64) {
+        self.samples.entry(row).or_default().push(number);
+    }
+
+    /// The only sample.
+    pub fn set(&mut self, row: Row, number: f64) {
+        self.samples.insert(row, vec![number]);
+    }
+
+    fn median(&self, row: Row) -> Option<f64> {
+        let mut samples = self.samples.get(&row)?.clone();
+        samples.sort_by(f64::total_cmp);
+        samples.get(samples.len() / 2).copied()
+    }
+}
+
+/// Prints all columns; behind each figure but the first column's, how many times the first it is.
+pub fn print(columns: &[&Column]) {
+    let titles: Vec<String> = columns.iter().map(|c| format!("{:>24}", c.title)).collect();
+    println!("{:<30}{}", "", titles.concat());
+    for (row, name) in ROWS {
+        let first = columns.first().and_then(|c| c.median(row));
+        let cells: Vec<String> = columns
+            .iter()
+            .enumerate()
+            .map(|(place, column)| match (column.median(row), first) {
+                (Some(number), Some(first)) if place > 0 => {
+                    format!("{:>24}", format!("{number:.2} ({:.1}×)", number / first))
+                }
+                (Some(number), _) => format!("{number:>24.2}"),
+                (None, _) => format!("{:>24}", "-"),
+            })
+            .collect();
+        println!("{name:<30}{}", cells.concat());
+    }
+}
