@@ -188,19 +188,9 @@ impl Inner {
     }
 
     async fn create_task(&self, making: &Making, shim: &Arc<Shim>) -> Result<()> {
-        let create = &making.create;
-        let request = CreateTaskRequest {
-            id: shim.id.to_string(),
-            bundle: shim.bundle.path.display().to_string(),
-            rootfs: create.rootfs.iter().map(crate::convert::to_mount).collect(),
-            terminal: create.io.terminal,
-            stdin: create.io.stdin.clone(),
-            stdout: create.io.stdout.clone(),
-            stderr: create.io.stderr.clone(),
-            checkpoint: String::new(),
-            parent_checkpoint: String::new(),
-            options: making.options().cloned().map(wire::Any::from),
-        };
+        let create = Create { options: making.options().cloned(), ..making.create.clone() };
+        let path = shim.bundle.path.display().to_string();
+        let request = CreateTaskRequest { id: shim.id.to_string(), ..(path, create).into() };
         let limit = Some(self.setup.limits.long);
         let call = Call { method: task_methods::CREATE, request: &request, limit, probes: true };
         match shim.channel.call::<_, CreateTaskResponse>(call).await {

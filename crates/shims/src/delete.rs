@@ -1,7 +1,6 @@
 //! Deleting a task: the container, its shim, its bundle.
 
 use crate::connect::{Call, Failure};
-use crate::convert::from_delete;
 use crate::shim::{Life, Shim};
 use crate::shims::{Inner, blocking};
 use model::tasks::Exit;
@@ -19,7 +18,7 @@ impl Inner {
         let limit = Some(self.setup.limits.long);
         let call = Call { method: task_methods::DELETE, request: &request, limit, probes: false };
         let exit = match shim.channel.call::<_, DeleteResponse>(call).await {
-            Ok(response) => Ok(from_delete("", response)),
+            Ok(response) => Ok(Exit::from(response)),
             Err(Failure::Refused(e)) if e.is_not_found() => Err(e),
             Err(Failure::Refused(e)) => return Err(e),
             Err(Failure::Closed) => {

@@ -13,7 +13,6 @@
 mod bootstrap;
 mod bundle;
 mod connect;
-mod convert;
 mod create;
 mod delete;
 mod exits;

@@ -15,14 +15,13 @@
 use crate::bootstrap::Endpoint;
 use crate::bundle::{self, Bundle};
 use crate::connect::{Call, Channel, Failure};
-use crate::convert::from_state;
 use crate::exits::Exits;
 use crate::log::Log;
 use crate::shim::{Life, Shim, now};
 use crate::shims::{Inner, blocking};
 use async_trait::async_trait;
 use model::events::Event;
-use model::tasks::{Exit, Status};
+use model::tasks::{Exit, Process, Status};
 use model::{ContainerId, Error, Namespace, Result};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -188,7 +187,7 @@ impl Inner {
     }
 
     fn note_state(&self, shim: &Arc<Shim>, state: StateResponse) {
-        let process = from_state(state);
+        let process = Process::from(state);
         if process.pid != 0 {
             shim.exits.set_pid(process.pid);
         }

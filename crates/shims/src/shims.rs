@@ -17,7 +17,7 @@ use model::{Any, Error, Namespace, Result, Scope, containers::Container};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
-use wire::api::event::TaskExit;
+use wire::api::{event::TaskExit, task_v3::DeleteResponse};
 
 /// Takes the events that the daemon itself tells of tasks. It must not block.
 pub type Sink = Arc<dyn Fn(&Namespace, Event) + Send + Sync>;
@@ -85,8 +85,8 @@ impl Shims {
             return true;
         }
         let Some(shim) = self.inner.table.find(&envelope.namespace, &exit.container_id) else { return true };
-        let at = crate::convert::from_time(exit.exited_at);
-        let exit = Exit { id: String::new(), pid: exit.pid, status: exit.exit_status, at };
+        let TaskExit { pid, exit_status, exited_at, .. } = exit;
+        let exit = Exit::from(DeleteResponse { pid, exit_status, exited_at });
         shim.exits.note(&exit, &shim.bundle)
     }
 

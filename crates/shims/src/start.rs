@@ -78,7 +78,7 @@ impl Binaries {
         let output = outcome.into_output()?;
         let response = wire::api::task_v3::DeleteResponse::decode(&output[..])
             .map_err(|e| Error::unknown(format!("read the answer of {}: {e}", binary.display())))?;
-        Ok(crate::convert::from_delete("", response))
+        Ok(response.into())
     }
 
     /// What a shim tells about its runtime: a `containerd.types.RuntimeInfo`.

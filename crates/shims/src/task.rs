@@ -1,7 +1,6 @@
 //! A task, as the engine asks it: one call of the shim for each question.
 
 use crate::connect::{Call, Failure};
-use crate::convert::{from_delete, from_state, from_time};
 use crate::shim::Shim;
 use crate::shims::Inner;
 use async_trait::async_trait;
@@ -83,7 +82,7 @@ impl Task for Handle {
     async fn delete_process(&self, exec_id: &str) -> Result<Exit> {
         let request = DeleteRequest { id: self.container(), exec_id: exec_id.to_owned() };
         let response: DeleteResponse = self.ask_long(method::DELETE, &request).await?;
-        Ok(from_delete(exec_id, response))
+        Ok(Exit { id: exec_id.to_owned(), ..response.into() })
     }
 
     async fn state(&self, exec_id: &str) -> Result<Process> {
@@ -91,7 +90,7 @@ impl Task for Handle {
         let limit = Some(self.inner.setup.limits.state);
         let call = Call { method: method::STATE, request: &request, limit, probes: false };
         match self.shim.channel.call::<_, StateResponse>(call).await {
-            Ok(state) => Ok(from_state(state)),
+            Ok(state) => Ok(state.into()),
             Err(Failure::Refused(e)) if e.kind() == Kind::DeadlineExceeded => {
                 tracing::warn!(task = self.shim.label(), "the shim does not answer");
                 Err(Error::new(Kind::DeadlineExceeded, Kind::DeadlineExceeded.text()))
@@ -101,26 +100,15 @@ impl Task for Handle {
     }
 
     async fn kill(&self, kill: Kill) -> Result<()> {
-        let Kill { exec_id, signal, all } = kill;
-        self.ask(method::KILL, &KillRequest { id: self.container(), exec_id, signal, all }).await
+        self.ask(method::KILL, &KillRequest::from((self.container(), kill))).await
     }
 
     async fn exec(&self, exec: Exec) -> Result<()> {
-        let request = ExecProcessRequest {
-            id: self.container(),
-            exec_id: exec.exec_id,
-            terminal: exec.io.terminal,
-            stdin: exec.io.stdin,
-            stdout: exec.io.stdout,
-            stderr: exec.io.stderr,
-            spec: exec.spec.map(wire::Any::from),
-        };
-        self.ask(method::EXEC, &request).await
+        self.ask(method::EXEC, &ExecProcessRequest::from((self.container(), exec))).await
     }
 
     async fn resize(&self, resize: Resize) -> Result<()> {
-        let Resize { exec_id, width, height } = resize;
-        self.ask(method::RESIZE_PTY, &ResizePtyRequest { id: self.container(), exec_id, width, height }).await
+        self.ask(method::RESIZE_PTY, &ResizePtyRequest::from((self.container(), resize))).await
     }
 
     async fn close_stdin(&self, exec_id: &str) -> Result<()> {
@@ -138,18 +126,11 @@ impl Task for Handle {
 
     async fn pids(&self) -> Result<Vec<Pid>> {
         let response: PidsResponse = self.ask(method::PIDS, &PidsRequest { id: self.container() }).await?;
-        let pid =
-            |info: wire::api::process::ProcessInfo| Pid { pid: info.pid, info: info.info.map(Any::from) };
-        Ok(response.processes.into_iter().map(pid).collect())
+        Ok(response.into())
     }
 
     async fn update(&self, update: Update) -> Result<()> {
-        let request = UpdateTaskRequest {
-            id: self.container(),
-            resources: update.resources.map(wire::Any::from),
-            annotations: update.annotations,
-        };
-        self.ask(method::UPDATE, &request).await
+        self.ask(method::UPDATE, &UpdateTaskRequest::from((self.container(), update))).await
     }
 
     async fn stats(&self) -> Result<Option<Any>> {
@@ -162,7 +143,6 @@ impl Task for Handle {
         let call = Call { method: method::WAIT, request: &request, limit: None, probes: false };
         let response: WaitResponse = self.shim.channel.call(call).await?;
         let pid = if exec_id.is_empty() { self.shim.exits.pid() } else { 0 };
-        let (status, at) = (response.exit_status, from_time(response.exited_at));
-        Ok(Exit { id: exec_id.to_owned(), pid, status, at })
+        Ok(Exit { id: exec_id.to_owned(), pid, ..response.into() })
     }
 }

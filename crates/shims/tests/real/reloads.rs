@@ -1,0 +1,129 @@
+//! Daemons that go away and come back.
+
+use crate::stage::{Stage, Told, is_running, peers, until, within};
+use model::events::Envelope;
+use model::tasks::{Runtime, Status};
+use model::{ContainerId, Timestamp};
+use rustix::process::{Pid, Signal, kill_process};
+use shims::Reloaded;
+use wire::api::event::TaskExit;
+
+fn exits(told: Vec<Told>) -> Vec<(String, String, u32)> {
+    told.into_iter()
+        .filter(|t| t.topic == "/tasks/exit" || t.topic == "/tasks/delete")
+        .map(|t| (t.topic, t.of, t.status))
+        .collect()
+}
+
+#[tokio::test]
+async fn running_tasks_are_found_again() {
+    for peer in peers() {
+        let mut stage = Stage::new(&peer).await;
+        let pid = within(stage.run("r").await.state("")).await.expect("state").pid;
+        stage.create("c", &["/bin/true"]).await.expect("create");
+        stage.leave().await;
+        std::fs::create_dir_all(stage.bundle("empty")).expect("mkdir");
+        std::fs::create_dir_all(stage.bundle(".half")).expect("mkdir");
+        std::fs::create_dir_all(stage.work("orphan")).expect("mkdir");
+        assert_eq!(stage.come_back().await, Reloaded { kept: 2, removed: 1 });
+        assert!(!stage.bundle("empty").exists() && !stage.bundle(".half").exists());
+        assert!(!stage.work("orphan").exists() && stage.work("r").exists());
+        stage.shims.announce();
+        let state = within(stage.task("r").state("")).await.expect("state");
+        assert_eq!((state.status, state.pid), (Status::Running, pid));
+        assert_eq!(within(stage.task("c").state("")).await.expect("state").status, Status::Created);
+        assert_eq!(stage.end("r").await.pid, pid);
+        within(stage.task("c").delete()).await.expect("delete");
+        stage.leave().await;
+    }
+}
+
+#[tokio::test]
+async fn an_exit_while_the_daemon_was_away_is_told_once() {
+    for peer in peers() {
+        let mut stage = Stage::new(&peer).await;
+        let pid = within(stage.run("x").await.state("")).await.expect("state").pid;
+        stage.leave().await;
+        stage.rest();
+        let init = Pid::from_raw(pid.cast_signed()).expect("pid");
+        kill_process(init, Signal::KILL).expect("kill");
+        until(|| !is_running(init)).await;
+        assert_eq!(stage.come_back().await, Reloaded { kept: 1, removed: 0 });
+        stage.shims.announce();
+        let id = ContainerId::new("x").expect("id").to_string();
+        let late = TaskExit { container_id: id.clone(), id, pid, exit_status: 137, exited_at: None };
+        let late = Envelope {
+            timestamp: Timestamp::NEVER,
+            namespace: stage.scope.namespace.to_string(),
+            topic: "/tasks/exit".to_owned(),
+            event: Some(wire::Any::pack(&late).into()),
+        };
+        assert!(!stage.shims.observe(&late), "the shim's own event comes too late");
+        assert_eq!(exits(stage.rest()), [("/tasks/exit".to_owned(), "x".to_owned(), 137)]);
+        stage.leave().await;
+        stage.come_back().await;
+        stage.shims.announce();
+        let exit = within(stage.task("x").delete()).await.expect("delete");
+        assert_eq!((exit.pid, exit.status), (pid, 137));
+        while stage.next().await.topic != "/tasks/delete" {}
+        stage.leave().await;
+        assert_eq!(exits(stage.rest()), []);
+    }
+}
+
+#[tokio::test]
+async fn a_shim_that_died_while_the_daemon_was_away() {
+    for peer in peers() {
+        let mut stage = Stage::new(&peer).await;
+        let pid = within(stage.run("x").await.state("")).await.expect("state").pid;
+        let (socket, shim) = (stage.socket("x"), stage.shim_pid("x").await);
+        stage.leave().await;
+        stage.rest();
+        kill_process(shim, Signal::KILL).expect("kill");
+        until(|| !is_running(shim)).await;
+        assert_eq!(stage.come_back().await, Reloaded { kept: 0, removed: 1 });
+        stage.shims.announce();
+        let of = || "x".to_owned();
+        let expected = [("/tasks/exit".to_owned(), of(), 137), ("/tasks/delete".to_owned(), of(), 137)];
+        assert_eq!(exits(stage.rest()), expected);
+        assert!(!stage.bundle("x").exists() && !stage.work("x").exists());
+        assert!(!stage.shims.owns(&stage.scope.namespace, "x"));
+        assert!(!is_running(Pid::from_raw(pid.cast_signed()).expect("pid")));
+        let _ = std::fs::remove_file(socket);
+        stage.leave().await;
+    }
+}
+
+#[tokio::test]
+async fn a_stuck_shim_is_kept() {
+    for peer in peers() {
+        let mut stage = Stage::new(&peer).await;
+        stage.limits.load = std::time::Duration::from_millis(300);
+        stage.run("s").await;
+        let shim = stage.shim_pid("s").await;
+        stage.leave().await;
+        kill_process(shim, Signal::STOP).expect("stop");
+        assert_eq!(stage.come_back().await, Reloaded { kept: 1, removed: 0 });
+        kill_process(shim, Signal::CONT).expect("continue");
+        assert_eq!(stage.end("s").await.status, 137);
+        stage.leave().await;
+    }
+}
+
+#[tokio::test]
+async fn a_shim_without_its_task_is_ended() {
+    for peer in peers() {
+        let mut stage = Stage::new(&peer).await;
+        let task = stage.run("l").await;
+        let shim = stage.shim_pid("l").await;
+        within(task.kill(crate::stage::kill(9))).await.expect("kill");
+        within(task.wait("")).await.expect("wait");
+        // As if the daemon had died between the shim's answer and the shim's end.
+        within(task.delete_process("")).await.expect("delete in the shim only");
+        stage.leave().await;
+        assert_eq!(stage.come_back().await, Reloaded { kept: 0, removed: 1 });
+        assert!(!stage.bundle("l").exists());
+        until(|| !is_running(shim)).await;
+        stage.leave().await;
+    }
+}

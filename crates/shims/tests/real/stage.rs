@@ -1,0 +1,349 @@
+//! A stage for one test: directories, a namespace, an event server like the daemon's, and containers of busybox.
+
+use model::containers::{Container, RuntimeChoice};
+use model::events::{Envelope, Event};
+use model::tasks::{Create, Exit, Runtime, Task};
+use model::{Any, Mount, Namespace, Result, Scope};
+use prost::Message;
+use shims::{Limits, LogLevel, Records, Reloaded, Setup, Shims};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::net::UnixListener;
+use tokio::sync::{mpsc, oneshot};
+use wire::api::{event, shim_events, task_v2, task_v3};
+
+/// Nothing here takes longer.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+static STAGES: AtomicU32 = AtomicU32::new(0);
+
+/// Debian's shim of containerd 1.6: version 2 of the task API, options the old way, a bare address.
+pub const DEBIAN: &str = "/usr/bin/containerd-shim-runc-v2";
+
+/// The shims there are to test with.
+pub fn peers() -> Vec<PathBuf> {
+    let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/debug/gantry-shim");
+    let works = std::process::Command::new(&ours).arg("-v").output();
+    let mut peers = Vec::new();
+    if works.is_ok_and(|out| out.status.success() && !out.stdout.is_empty()) {
+        peers.push(ours.canonicalize().expect("it just ran"));
+    }
+    peers.push(PathBuf::from(DEBIAN));
+    peers
+}
+
+/// What somebody was told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    pub topic: String,
+    /// The container, and the exec if any.
+    pub of: String,
+    /// The exit status, 0 for other events.
+    pub status: u32,
+}
+
+pub struct Stage {
+    pub dir: TempDir,
+    pub scope: Scope,
+    pub peer: PathBuf,
+    pub shims: Shims,
+    pub limits: Limits,
+    news: Mutex<mpsc::UnboundedReceiver<Told>>,
+    tell: mpsc::UnboundedSender<Told>,
+    server: Mutex<Option<oneshot::Sender<()>>>,
+}
+
+impl Stage {
+    pub async fn new(peer: &Path) -> Self {
+        let dir = tempfile::Builder::new().prefix("gs").tempdir().expect("dir");
+        let name = format!("gs{}-{}", std::process::id(), STAGES.fetch_add(1, Ordering::Relaxed));
+        let (tell, news) = mpsc::unbounded_channel();
+        let limits = Limits { state: Duration::from_millis(700), ..Limits::default() };
+        make_root(&dir.path().join("image"));
+        let namespace = Namespace::new(&name).expect("name");
+        let shims = Shims::new(setup(dir.path(), limits), sink(tell.clone()));
+        let stage = Self {
+            scope: Scope::new(namespace),
+            peer: peer.to_path_buf(),
+            shims,
+            limits,
+            news: Mutex::new(news),
+            tell,
+            server: Mutex::default(),
+            dir,
+        };
+        stage.serve_events();
+        stage
+    }
+
+    /// The daemon's end for events.
+    pub fn serve_events(&self) {
+        let path = self.dir.path().join("d.ttrpc");
+        let _ = std::fs::remove_file(&path);
+        let listener = UnixListener::bind(&path).expect("bind");
+        let (shims, tell) = (self.shims.clone(), self.tell.clone());
+        let forward = move |call: ttrpc::Call| {
+            let (shims, tell) = (shims.clone(), tell.clone());
+            async move {
+                let request = shim_events::ForwardRequest::decode(call.payload).expect("request");
+                let envelope = request.envelope.expect("envelope");
+                let event = envelope.event.map(Any::from);
+                let at = model::Timestamp::NEVER;
+                let envelope =
+                    Envelope { timestamp: at, namespace: envelope.namespace, topic: envelope.topic, event };
+                if shims.observe(&envelope) {
+                    let _ = tell.send(read(&envelope));
+                }
+                Ok(bytes::Bytes::new())
+            }
+        };
+        let (stop, stopped) = oneshot::channel::<()>();
+        let server = ttrpc::server::Server::default().unary(
+            shim_events::events_methods::SERVICE,
+            shim_events::events_methods::FORWARD,
+            forward,
+        );
+        tokio::spawn(server.serve(listener, async {
+            let _ = stopped.await;
+        }));
+        *self.server.lock().expect("lock") = Some(stop);
+    }
+
+    /// The daemon goes away: no client of the shims, nobody to take events.
+    pub async fn leave(&self) {
+        self.server.lock().expect("lock").take();
+        let _ = std::fs::remove_file(self.dir.path().join("d.ttrpc"));
+        self.shims.close().await;
+    }
+
+    /// The daemon comes back.
+    pub async fn come_back(&mut self) -> Reloaded {
+        self.shims = Shims::new(setup(self.dir.path(), self.limits), sink(self.tell.clone()));
+        let records = Known(self.peer.display().to_string());
+        let reloaded = self.shims.reload(Arc::new(records)).await.expect("reload");
+        self.serve_events();
+        reloaded
+    }
+
+    /// The record of a container that runs a script.
+    pub fn container(&self, id: &str, args: &[&str]) -> Container {
+        let cgroup = format!("/{}/{id}", self.scope.namespace);
+        let spec = serde_json::json!({
+            "ociVersion": "1.0.2",
+            "process": {
+                "args": args, "cwd": "/", "env": ["PATH=/bin"], "user": { "uid": 0, "gid": 0 },
+                "capabilities": { "bounding": ["CAP_KILL"], "effective": ["CAP_KILL"], "permitted": ["CAP_KILL"] },
+            },
+            "root": { "path": "rootfs" },
+            "mounts": [
+                { "destination": "/proc", "type": "proc", "source": "proc" },
+                { "destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["mode=755"] },
+            ],
+            "linux": {
+                "cgroupsPath": cgroup,
+                "namespaces": [{ "type": "pid" }, { "type": "mount" }, { "type": "ipc" }, { "type": "uts" }],
+            },
+        });
+        let options = wire::api::runc::Options {
+            root: self.dir.path().join("runc").display().to_string(),
+            ..Default::default()
+        };
+        Container {
+            id: id.to_owned(),
+            spec: Some(Any { type_url: model::any::SPEC_URL.to_owned(), value: spec.to_string().into() }),
+            runtime: RuntimeChoice {
+                name: self.peer.display().to_string(),
+                options: Some(wire::Any::pack(&options).into()),
+            },
+            ..Container::default()
+        }
+    }
+
+    pub fn request(&self, id: &str) -> Create {
+        let source = self.dir.path().join("image").display().to_string();
+        let options = vec!["rbind".to_owned(), "rw".to_owned()];
+        let mount = Mount { kind: "bind".to_owned(), source, options, target: String::new() };
+        Create { container_id: id.to_owned(), rootfs: vec![mount], ..Create::default() }
+    }
+
+    /// Creates a task.
+    pub async fn create(&self, id: &str, args: &[&str]) -> Result<u32> {
+        let (container, request) = (self.container(id, args), self.request(id));
+        within(self.shims.create(&self.scope, &container, &request)).await
+    }
+
+    /// Creates and starts a task that does nothing.
+    pub async fn run(&self, id: &str) -> Arc<dyn Task> {
+        self.create(id, &["/bin/sleep", "1000"]).await.expect("create");
+        let task = self.task(id);
+        within(task.start("")).await.expect("start");
+        task
+    }
+
+    pub fn task(&self, id: &str) -> Arc<dyn Task> {
+        self.shims.get(&self.scope, id).expect("task")
+    }
+
+    /// Kills and deletes a task.
+    pub async fn end(&self, id: &str) -> Exit {
+        let task = self.task(id);
+        let _ = within(task.kill(kill(9))).await;
+        within(task.wait("")).await.expect("wait");
+        within(task.delete()).await.expect("delete")
+    }
+
+    /// The next thing that somebody was told.
+    pub async fn next(&self) -> Told {
+        let next = std::future::poll_fn(|cx| self.news.lock().expect("lock").poll_recv(cx));
+        within(next).await.expect("more news")
+    }
+
+    /// What was told so far.
+    pub fn rest(&self) -> Vec<Told> {
+        let mut news = self.news.lock().expect("lock");
+        std::iter::from_fn(|| news.try_recv().ok()).collect()
+    }
+
+    pub fn bundle(&self, id: &str) -> PathBuf {
+        self.dir.path().join("state/io.containerd.runtime.v2.task").join(&*self.scope.namespace).join(id)
+    }
+
+    pub fn work(&self, id: &str) -> PathBuf {
+        self.dir.path().join("root/io.containerd.runtime.v2.task").join(&*self.scope.namespace).join(id)
+    }
+
+    /// Where a task's shim listens, without the scheme.
+    pub fn socket(&self, id: &str) -> PathBuf {
+        let text = std::fs::read_to_string(self.bundle(id).join("bootstrap.json")).expect("bootstrap");
+        let value: serde_json::Value = serde_json::from_str(&text).expect("json");
+        let address = value["address"].as_str().expect("address");
+        PathBuf::from(address.strip_prefix("unix://").expect("unix"))
+    }
+
+    /// The pid of a task's shim.
+    pub async fn shim_pid(&self, id: &str) -> rustix::process::Pid {
+        let client = ttrpc::client::Client::connect(self.socket(id)).await.expect("connect");
+        let services = [task_v3::task_methods::SERVICE, task_v2::task_methods::SERVICE];
+        for service in services {
+            let invocation = ttrpc::client::Invocation {
+                service: service.to_owned(),
+                method: "Connect".to_owned(),
+                payload: task_v3::ConnectRequest { id: id.to_owned() }.encode_to_vec().into(),
+                ..Default::default()
+            };
+            if let Ok(answer) = client.call(invocation).await {
+                let answer = task_v3::ConnectResponse::decode(answer).expect("answer");
+                return rustix::process::Pid::from_raw(answer.shim_pid.cast_signed()).expect("pid");
+            }
+        }
+        panic!("the shim knows no version of the API");
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        let groups = std::fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten();
+        for group in groups {
+            let _ = std::fs::remove_dir(group.path().join(&*self.scope.namespace));
+        }
+    }
+}
+
+pub fn kill(signal: u32) -> model::tasks::Kill {
+    model::tasks::Kill { signal, ..Default::default() }
+}
+
+/// Waits with patience.
+pub async fn within<T>(work: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, work).await.expect("in time")
+}
+
+/// Waits until something holds that nobody tells.
+pub async fn until(holds: impl Fn() -> bool) {
+    let polled = async {
+        let mut tick = tokio::time::interval(Duration::from_millis(5));
+        while !holds() {
+            tick.tick().await;
+        }
+    };
+    within(polled).await;
+}
+
+pub fn is_running(pid: rustix::process::Pid) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero()));
+    stat.is_ok_and(|stat| !stat.contains(") Z "))
+}
+
+struct Known(String);
+
+#[async_trait::async_trait]
+impl Records for Known {
+    async fn runtime_of(&self, _: &Namespace, _: &str) -> Result<Option<String>> {
+        Ok(Some(self.0.clone()))
+    }
+}
+
+fn setup(dir: &Path, limits: Limits) -> Setup {
+    Setup {
+        root: dir.join("root"),
+        state: dir.join("state"),
+        grpc_address: dir.join("d").display().to_string(),
+        ttrpc_address: dir.join("d.ttrpc").display().to_string(),
+        executable: PathBuf::from("/nowhere/gantryd"),
+        version: "0.1.0".to_owned(),
+        log_level: LogLevel::Info,
+        socket_dir: Some(dir.join("s").display().to_string()),
+        env: Vec::new(),
+        limits,
+    }
+}
+
+fn sink(tell: mpsc::UnboundedSender<Told>) -> shims::Sink {
+    Arc::new(move |_, event| {
+        let topic = event.topic().to_owned();
+        if let Event::TaskExit { container_id: of, exit } | Event::TaskDelete { container_id: of, exit } =
+            event
+        {
+            let _ = tell.send(Told { topic, of, status: exit.status });
+        }
+    })
+}
+
+fn read(envelope: &Envelope) -> Told {
+    let any = wire::Any::from(envelope.event.clone().expect("event"));
+    let topic = envelope.topic.clone();
+    let told = |of: String, status| Told { topic: topic.clone(), of, status };
+    if let Some(Ok(e)) = any.unpack::<event::TaskExit>() {
+        let of = if e.id == e.container_id { e.id } else { format!("{}/{}", e.container_id, e.id) };
+        return told(of, e.exit_status);
+    }
+    if let Some(Ok(e)) = any.unpack::<event::TaskDelete>() {
+        return told(e.container_id, e.exit_status);
+    }
+    if let Some(Ok(e)) = any.unpack::<event::TaskExecAdded>() {
+        return told(format!("{}/{}", e.container_id, e.exec_id), 0);
+    }
+    if let Some(Ok(e)) = any.unpack::<event::TaskExecStarted>() {
+        return told(format!("{}/{}", e.container_id, e.exec_id), 0);
+    }
+    if let Some(Ok(e)) = any.unpack::<event::TaskCreate>() {
+        return told(e.container_id, 0);
+    }
+    if let Some(Ok(e)) = any.unpack::<event::TaskStart>() {
+        return told(e.container_id, 0);
+    }
+    told(any.type_url, 0)
+}
+
+fn make_root(root: &Path) {
+    for dir in ["bin", "proc", "dev"] {
+        std::fs::create_dir_all(root.join(dir)).expect("mkdir");
+    }
+    std::fs::copy("/bin/busybox", root.join("bin/busybox")).expect("copy");
+    for name in ["sh", "sleep", "true", "false", "kill"] {
+        std::os::unix::fs::symlink("busybox", root.join("bin").join(name)).expect("link");
+    }
+}
