@@ -98,7 +98,8 @@ impl Peer {
             snapshotter: SNAPSHOTTER.to_owned(),
             key: id.to_owned(),
             parent: self.parent.clone(),
-            ..Default::default()
+            // No collector may take it before its container is there.
+            labels: [("containerd.io/gc.root".to_owned(), "bench".to_owned())].into(),
         };
         let rootfs = self.snapshots().prepare(self.scoped(prepare)).await?.into_inner().mounts;
         let container = Container {
