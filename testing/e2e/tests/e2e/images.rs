@@ -10,6 +10,7 @@ scenarios!(
     export_and_import_again,
     tag_and_remove,
     a_large_image_of_many_layers,
+    zstd,
     the_machine
 );
 
@@ -161,5 +162,19 @@ fn the_machine(daemon: Daemon) -> Result<()> {
     daemon.refuses(&["namespaces", "create", "another"], &["already exists"])?;
     daemon.ok(&["namespaces", "rm", "another"])?;
     ensure!(!daemon.ok(&["namespaces", "ls"])?.stdout.contains("another"));
+    daemon.finish()
+}
+
+/// A layer as zstd.
+fn zstd(daemon: Daemon) -> Result<()> {
+    let mut recipe = samples::busybox_recipe(BUSYBOX)?;
+    let tar = Tar::new().file("etc/packed", 0o644, "by zstd\n");
+    let mut layer = Layer::plain(tar);
+    layer.bytes = zstd::encode_all(&layer.bytes[..], 3)?;
+    layer.media_type = "application/vnd.oci.image.layer.v1.tar+zstd";
+    recipe.layers.push(layer);
+    daemon.import(&recipe.bake())?;
+    let ran = daemon.ok(&["run", "--rm", BUSYBOX, "one", "cat", "/etc/packed"])?;
+    ensure!(ran.stdout == "by zstd\n", "{ran}");
     daemon.finish()
 }

@@ -21,12 +21,14 @@ macro_rules! scenarios {
     };
 }
 
+mod absent;
 mod events;
 mod images;
 mod refusals;
 mod restart;
 mod run;
 mod specs;
+mod swaps;
 mod tasks;
 
 use e2e::{Client, Daemon, Start};
