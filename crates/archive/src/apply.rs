@@ -94,6 +94,8 @@ struct Applier {
     seen: Seen,
     /// Directories whose times are set at the end, when nothing is written into them any more.
     dir_times: Vec<(Vec<u8>, Time, Time)>,
+    /// Some of those directories may be there no more.
+    lost_directory: bool,
     /// A `system.` attribute was set: modes of new files may depend on it.
     has_acl: bool,
     in_user_namespace: bool,
@@ -119,6 +121,7 @@ impl Applier {
             there: Walk::default(),
             seen: Seen::default(),
             dir_times: Vec::new(),
+            lost_directory: false,
             has_acl: false,
             in_user_namespace: attributes::in_user_namespace(),
         })
@@ -171,7 +174,7 @@ impl Applier {
             let split = path.iter().rposition(|b| *b == b'/').unwrap_or(0);
             let (parent, rest) = path.split_at(split);
             let base = rest.strip_prefix(b"/").unwrap_or(rest);
-            if self.here.enter(&self.tree, parent, Missing::Fail)? {
+            if self.here.enter(&self.tree, parent, Missing::Stop)? {
                 self.set_times_of_directory(base, atime, mtime)?;
             }
         }

@@ -7,6 +7,7 @@ use rustix::fs::{self, AtFlags, Gid, Mode, Timespec, Timestamps, Uid};
 use rustix::io::Errno;
 
 use super::Applier;
+use super::remove::is_directory;
 use crate::error::{Error, Result};
 use crate::merged::Object;
 use crate::tar::{Entry, Kind, Time};
@@ -136,6 +137,9 @@ impl Applier {
     /// Times of a directory that may have been replaced meanwhile.
     pub(super) fn set_times_of_directory(&self, base: &[u8], access: Time, modification: Time) -> Result<()> {
         let times = timestamps(access, modification);
+        if self.lost_directory && !matches!(is_directory(self.here.dir(&self.tree), base), Ok(true)) {
+            return Ok(());
+        }
         match fs::utimensat(self.here.dir(&self.tree), base, &times, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
             Err(e) => Err(Error::io("set times of", self.shown(base), e)),

@@ -131,7 +131,7 @@ impl Applier {
         }
         self.bring_up(target)?;
         self.clear(base)?;
-        if !self.there.enter(&self.tree, parent, Missing::Fail)? {
+        if !self.there.enter(&self.tree, parent, Missing::CopyUp)? {
             return Err(missing());
         }
         let (from, to) = (self.there.dir(&self.tree), self.here.dir(&self.tree));

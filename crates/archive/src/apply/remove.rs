@@ -22,6 +22,7 @@ impl Applier {
         };
         let is_dir = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
         remove(dir, base, is_dir).map_err(fail)?;
+        self.lost_directory |= is_dir;
         let path = self.here.join(base);
         self.forget(&path)
     }
@@ -57,7 +58,7 @@ pub(super) fn purge(dir: BorrowedFd<'_>, path: &[u8], seen: &Seen) -> rustix::io
     Ok(())
 }
 
-fn is_directory(dir: BorrowedFd<'_>, name: &[u8]) -> rustix::io::Result<bool> {
+pub(super) fn is_directory(dir: BorrowedFd<'_>, name: &[u8]) -> rustix::io::Result<bool> {
     let stat = fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?;
     Ok(FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
 }

@@ -43,8 +43,8 @@ pub(super) enum Missing {
     Create,
     /// Make those that a lower layer has.
     CopyUp,
-    /// Stop.
-    Fail,
+    /// Stop; stop at links, too.
+    Stop,
 }
 
 /// A place in the target.
@@ -254,6 +254,9 @@ impl Walk {
 
     /// The name is there and no directory.
     fn descend_other(&mut self, tree: &Tree, word: &[u8], missing: Missing) -> Result<Step> {
+        if missing == Missing::Stop {
+            return Ok(Step::Missing);
+        }
         let fail = |e: Errno| Error::io("resolve", self.shown(tree, word), e);
         let stat = fs::statat(self.dir(tree), word, AtFlags::SYMLINK_NOFOLLOW).map_err(fail)?;
         if FileType::from_raw_mode(stat.st_mode) == FileType::Symlink {
@@ -275,7 +278,7 @@ impl Walk {
 
     /// The name is not there; perhaps a lower layer has it.
     fn descend_below(&mut self, tree: &Tree, word: &[u8], missing: Missing) -> Result<Step> {
-        if let Some(layers) = &tree.lowers {
+        if let (Some(layers), true) = (&tree.lowers, missing != Missing::Stop) {
             let among = self.lowers(tree)?;
             match layers.lookup(&among, &self.join(word))? {
                 Found::Leaf(object) if object.kind() == FileType::Symlink => {
@@ -284,14 +287,14 @@ impl Walk {
                     return Ok(Step::Link(link.into_bytes()));
                 }
                 Found::Leaf(_) => return Err(Error::io("resolve", self.shown(tree, word), Errno::NOTDIR)),
-                Found::Directory(lower, _) if missing != Missing::Fail => {
+                Found::Directory(lower, _) => {
                     let step = self.make(tree, word)?;
                     let times = attributes::copy_directory(&lower, self.dir(tree))
                         .map_err(|e| Error::io("copy attributes to", self.shown(tree, b""), e))?;
                     self.copied.push((self.path.clone(), times.0, times.1));
                     return Ok(step);
                 }
-                Found::Directory(..) | Found::Nothing => {}
+                Found::Nothing => {}
             }
         }
         if missing == Missing::Create { self.make(tree, word) } else { Ok(Step::Missing) }

@@ -199,6 +199,27 @@ fn times_that_cannot_be_kept_become_the_epoch() {
 }
 
 #[test]
+fn a_lost_directory_s_time_goes_to_nobody_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = Writer::new(Vec::new());
+    let entry =
+        |kind, name: &str, secs| Entry { mtime: Time { secs, nanos: 0 }, ..Entry::new(kind, name, 0o755) };
+    let link = Entry { link: b"real".to_vec(), ..entry(Kind::Symlink, "c", 7) };
+    for entry in [
+        entry(Kind::Directory, "x", 5),
+        entry(Kind::Regular, "x", 6),
+        entry(Kind::Directory, "real/sub", 8),
+        entry(Kind::Directory, "c/sub", 9),
+        link,
+    ] {
+        writer.append_bytes(&entry, Format::Pax, b"").unwrap();
+    }
+    apply_plain(dir.path(), &writer.finish().unwrap()).unwrap();
+    let time = |name: &str| fs::symlink_metadata(dir.path().join(name)).unwrap().mtime();
+    assert_eq!((time("x"), time("c"), time("real/sub")), (6, 7, 8));
+}
+
+#[test]
 fn kernel_attributes_are_left_out() {
     let dir = tempfile::tempdir().unwrap();
     let mut writer = Writer::new(Vec::new());
