@@ -76,3 +76,57 @@ fn banned(owner: &Crate, library: &str) -> Option<String> {
     let ban = BANS.iter().filter(here).find(|b| b.libraries.contains(&library))?;
     Some(format!("{}: may not use {library}: {}", owner.dir.display(), ban.reason))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workspace::Dependency;
+
+    fn a_crate(dir: &str, level: i64, dependencies: &[(&str, bool)]) -> Crate {
+        let dependency =
+            |(name, dev): &(&str, bool)| Dependency { name: (*name).to_owned(), dev: *dev, ours: true };
+        Crate {
+            name: dir.rsplit('/').next().unwrap_or(dir).to_owned(),
+            dir: dir.into(),
+            manifest: toml::Table::new(),
+            level: Some(level),
+            dependencies: dependencies.iter().map(dependency).collect(),
+        }
+    }
+
+    #[test]
+    fn only_downwards() {
+        let low = || a_crate("crates/oci", 0, &[]);
+        let engine = || a_crate("crates/engine", 3, &[("oci", false)]);
+        let suite = || a_crate("testing/conformance", 2, &[("engine", false)]);
+        let table = [
+            (a_crate("crates/grpc", 4, &[("engine", false), ("oci", false)]), 0),
+            (a_crate("crates/shims", 3, &[("engine", false)]), 1),
+            (a_crate("crates/kernel", 0, &[("oci", false)]), 1),
+            (a_crate("plugins/p", 4, &[("engine", false)]), 1),
+            (a_crate("plugins/p", 3, &[("conformance", true)]), 0),
+            (a_crate("plugins/p", 3, &[("conformance", false)]), 1),
+            (a_crate("xtask", 0, &[("engine", false)]), 0),
+        ];
+        for (number, (owner, wanted)) in table.into_iter().enumerate() {
+            let metadata = Metadata { crates: vec![low(), engine(), suite(), owner], packages: Vec::new() };
+            let findings = check(&metadata);
+            assert_eq!(findings.len(), wanted, "row {number}: {findings:?}");
+        }
+    }
+
+    #[test]
+    fn libraries_have_rooms() {
+        let tokio = |dir: &str| {
+            let mut owner = a_crate(dir, 2, &[]);
+            owner.dependencies.push(Dependency { name: "tokio".to_owned(), dev: false, ours: false });
+            owner
+        };
+        for (dir, wanted) in
+            [("crates/store", 1), ("plugins/snapshot_x", 1), ("crates/registry", 0), ("crates/model", 1)]
+        {
+            let metadata = Metadata { crates: vec![tokio(dir)], packages: Vec::new() };
+            assert_eq!(check(&metadata).len(), wanted, "{dir}");
+        }
+    }
+}
