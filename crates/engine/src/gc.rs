@@ -1,1 +1,22 @@
-//! The collector: mark, sweep, clean up.
+//! The collector: mark what is still wanted, sweep the rest, then clean up the disk.
+//!
+//! ```text
+//!   pressure (deletions, mutations) ─┐
+//!   collect() (sync deletes) ────────┴▶ schedule ──▶ one write: mark, sweep, events
+//!                                                     └▶ disk: blobs, ingests, directories without a row
+//! ```
+//!
+//! Mark and sweep are one write, so nothing is made or leased between them. The clean-up follows outside of it and
+//! takes only what no row names and nobody claims. The first run after a start looks at every disk.
+
+mod graph;
+mod labels;
+mod mark;
+mod pressure;
+mod schedule;
+mod sweep;
+
+pub use graph::Collectible;
+pub use pressure::Pressure;
+pub use schedule::{Collector, Config, Stats};
+pub(crate) use schedule::{Disks, Task};

@@ -1,1 +1,123 @@
 //! Leases: what keeps objects from the collector.
+
+use crate::database::Database;
+use crate::gc::Collector;
+use crate::{clock, masks};
+use async_trait::async_trait;
+use model::filters::Filters;
+use model::leases::{Delete, Lease, Resource};
+use model::{Error, Labels, Result, Scope};
+use oci::Digest;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::Arc;
+use store::{Rows, leases};
+
+/// The leases of the store.
+pub(crate) struct Leases {
+    pub(crate) database: Arc<Database>,
+    pub(crate) collector: Arc<Collector>,
+}
+
+#[async_trait]
+impl model::leases::Leases for Leases {
+    async fn create(&self, scope: &Scope, id: &str, labels: Labels) -> Result<Lease> {
+        let created_at = clock::now();
+        let id = if id.is_empty() { fresh_id(created_at.nanos) } else { id.to_owned() };
+        let namespace = scope.namespace.clone();
+        let write = self.database.write(move |tx| {
+            if leases::exists(tx, &namespace, &id)? {
+                return Err(Error::already_exists(format!("lease {id:?}")));
+            }
+            let lease = Lease { id, created_at, labels: masks::storable(&labels)? };
+            leases::put(tx, &namespace, &lease)?;
+            Ok(lease)
+        });
+        write.await
+    }
+
+    async fn delete(&self, scope: &Scope, delete: Delete) -> Result<()> {
+        let (namespace, id, pressure) = (scope.namespace.clone(), delete.id, self.collector.pressure());
+        let write = self.database.write(move |tx| {
+            check(tx, &namespace, &id)?;
+            leases::delete(tx, &namespace, &id)?;
+            pressure.removed();
+            Ok(())
+        });
+        write.await?;
+        if delete.sync {
+            self.collector.collect().await?;
+        }
+        Ok(())
+    }
+
+    async fn list(&self, scope: &Scope, filters: &[String]) -> Result<Vec<Lease>> {
+        let filters = Filters::parse(filters).map_err(masks::twice)?;
+        let mut found = self.database.read(|tx| leases::list(tx, &scope.namespace))?;
+        found.retain(|lease| filters.matches(lease));
+        Ok(found)
+    }
+
+    async fn add_resource(&self, scope: &Scope, id: &str, resource: Resource) -> Result<()> {
+        let (namespace, id) = (scope.namespace.clone(), id.to_owned());
+        let write = self.database.write(move |tx| {
+            check(tx, &namespace, &id)?;
+            validate(&resource)?;
+            if resource.kind == "snapshots/" {
+                return Err(Error::unknown("bucket name required"));
+            }
+            if resource.id.is_empty() {
+                return Err(Error::unknown("key required"));
+            }
+            leases::add_resource(tx, &namespace, &id, &resource);
+            Ok(())
+        });
+        write.await
+    }
+
+    async fn delete_resource(&self, scope: &Scope, id: &str, resource: Resource) -> Result<()> {
+        let (namespace, id, pressure) = (scope.namespace.clone(), id.to_owned(), self.collector.pressure());
+        let write = self.database.write(move |tx| {
+            check(tx, &namespace, &id)?;
+            validate(&resource)?;
+            leases::delete_resource(tx, &namespace, &id, &resource)?;
+            pressure.removed();
+            Ok(())
+        });
+        write.await
+    }
+
+    async fn list_resources(&self, scope: &Scope, id: &str) -> Result<Vec<Resource>> {
+        self.database.read(|tx| {
+            check(tx, &scope.namespace, id)?;
+            leases::resources(tx, &scope.namespace, id)
+        })
+    }
+}
+
+fn check(tx: &dyn Rows, namespace: &str, id: &str) -> Result<()> {
+    if leases::exists(tx, namespace, id)? { Ok(()) } else { Err(Error::not_found(format!("lease {id:?}"))) }
+}
+
+fn validate(resource: &Resource) -> Result<()> {
+    let Resource { kind, id } = resource;
+    let mut words = kind.split('/');
+    let (noun, more) = (words.next().unwrap_or_default(), words.count());
+    match (noun, more) {
+        ("content", 0) => match Digest::parse(id) {
+            Ok(_) => Ok(()),
+            Err(e) => Err(Error::invalid(format!("invalid content resource id {id}: {e}"))),
+        },
+        ("ingests" | "images", 0) | ("snapshots", 1) => Ok(()),
+        ("content" | "ingests" | "images", _) => Err(Error::invalid(format!("invalid resource type {kind}"))),
+        ("snapshots", _) => Err(Error::invalid(format!("invalid snapshot resource type {kind}"))),
+        _ => Err(Error::not_implemented(format!("resource type {kind} not supported yet"))),
+    }
+}
+
+/// An id for a lease that has none: the nanosecond, then four random characters.
+fn fresh_id(nanos: u32) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let random = RandomState::new().build_hasher().finish();
+    let digits = (0..4).map(|i| char::from(ALPHABET[(random >> (6 * i) & 63) as usize]));
+    format!("{nanos}-{}", digits.collect::<String>())
+}

@@ -3,21 +3,28 @@
 //! The engine names traits only: a store of rows, blobs, snapshot drivers and a task runtime are handed to it.
 //! It knows no socket, no protobuf and no implementation.
 
+mod claims;
 pub mod clock;
-pub mod containers;
+mod containers;
 pub mod content;
+mod database;
 pub mod diff;
 pub mod disk;
+mod engine;
 pub mod events;
+mod fresh;
 pub mod gc;
-pub mod images;
-pub mod leases;
-pub mod namespaces;
+mod images;
+mod leased;
+mod leases;
+mod masks;
+mod namespaces;
 pub mod plugins;
-pub mod sandboxes;
-pub mod snapshots;
+mod sandboxes;
+mod snapshots;
 pub mod streams;
 pub mod tasks;
 pub mod transfer;
 
-pub use disk::disk;
+pub use disk::{disk, to_end};
+pub use engine::{Engine, Parts};

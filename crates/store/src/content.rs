@@ -1,7 +1,7 @@
 //! Content: the rows of blobs and of ingests. The bytes lie elsewhere.
 
 use crate::namespaces;
-use crate::records::{BlobRow, IngestRow, TimeRow};
+use crate::records::{BlobRow, IngestRow, MetaRow, TimeRow};
 use crate::tables::Table;
 use crate::tx::{self, Rows, WriteTx};
 use model::content::Info;
@@ -116,6 +116,17 @@ pub fn put_ingest(tx: &mut WriteTx<'_>, namespace: &str, ingest: &Ingest) -> Res
     };
     tx.put(Table::Ingest, &[namespace, &ingest.reference], &row);
     Ok(())
+}
+
+/// A number that no ingest was given before, for its ref on disk.
+///
+/// # Errors
+/// Those of the disk.
+pub fn next_ingest(tx: &mut WriteTx<'_>) -> Result<u64> {
+    let last: Option<MetaRow> = tx::row(tx, Table::Counter, &["ingest"])?;
+    let number = last.map_or(0, |row| row.number) + 1;
+    tx.put(Table::Counter, &["ingest"], &MetaRow { number });
+    Ok(number)
 }
 
 /// Removes an ingest; no error if it is not there.

@@ -1,0 +1,52 @@
+//! Removing what no row names from the disk.
+
+use super::Content;
+use crate::disk::disk;
+use model::Result;
+use store::content;
+
+impl Content {
+    /// Removes the blobs and ingests that no row of any namespace names; returns how many.
+    ///
+    /// # Errors
+    /// Those of the disk and of the store.
+    pub(crate) async fn sweep_backend(&self) -> Result<usize> {
+        let this = self.clone();
+        disk(move || Ok(this.sweep_blobs()? + this.sweep_ingests()?)).await
+    }
+
+    /// A blob goes if nobody has claimed it and no row names it while we have the claim.
+    fn sweep_blobs(&self) -> Result<usize> {
+        let found = self.blobs.list()?;
+        let named = self.database.read(|tx| content::named(tx))?;
+        let mut removed = 0;
+        for blob in found.into_iter().filter(|b| !named.digests.contains(b.digest.as_str())) {
+            let Some(_claim) = self.claims.try_hold(blob.digest.clone()) else { continue };
+            if self.database.read(|tx| content::is_named(tx, blob.digest.as_str()))? {
+                continue;
+            }
+            match self.blobs.delete(&blob.digest) {
+                Ok(()) => removed += 1,
+                Err(e) if e.is_not_found() => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(removed)
+    }
+
+    /// An ingest's row comes before its bytes: bytes that were there before we read the rows, and have none, are
+    /// rubbish.
+    fn sweep_ingests(&self) -> Result<usize> {
+        let found = self.blobs.statuses()?;
+        let named = self.database.read(|tx| content::named(tx))?;
+        let mut removed = 0;
+        for ingest in found.into_iter().filter(|i| !named.ingests.contains(&i.reference)) {
+            match self.blobs.abort(&ingest.reference) {
+                Ok(()) => removed += 1,
+                Err(e) if e.is_not_found() => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(removed)
+    }
+}

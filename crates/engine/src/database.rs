@@ -1,0 +1,62 @@
+//! The store, from the asynchronous side: short reads run in place, writes are queued and awaited.
+
+use crate::gc::Pressure;
+use model::{Error, Result};
+use std::sync::Arc;
+use store::{ReadTx, Store, WriteTx};
+use tokio::sync::{Semaphore, oneshot};
+
+/// How many writes may wait at a time; fewer than the store's queue holds, so that queueing never blocks a thread.
+const WRITES: usize = 1000;
+
+/// The store and its queue.
+pub(crate) struct Database {
+    store: Arc<Store>,
+    room: Arc<Semaphore>,
+    pressure: Arc<Pressure>,
+}
+
+impl Database {
+    pub(crate) fn new(store: Arc<Store>, pressure: Arc<Pressure>) -> Arc<Self> {
+        Arc::new(Self { store, room: Arc::new(Semaphore::new(WRITES)), pressure })
+    }
+
+    /// Reads from a snapshot of the last commit. A read of cached rows takes microseconds, so it runs in place.
+    pub(crate) fn read<R>(&self, closure: impl FnOnce(&ReadTx) -> Result<R>) -> Result<R> {
+        self.store.read(closure)
+    }
+
+    /// Runs a write; it is durable when this returns. It runs to its end even if the caller goes away.
+    pub(crate) async fn write<R: Send + 'static>(
+        &self,
+        closure: impl FnOnce(&mut WriteTx<'_>) -> Result<R> + Send + 'static,
+    ) -> Result<R> {
+        let result = self.write_unnoticed(closure).await;
+        if result.is_ok() {
+            self.pressure.mutated();
+        }
+        result
+    }
+
+    /// The collector's own writes: they are no reason to collect.
+    pub(crate) async fn write_unnoticed<R: Send + 'static>(
+        &self,
+        closure: impl FnOnce(&mut WriteTx<'_>) -> Result<R> + Send + 'static,
+    ) -> Result<R> {
+        let closed = |_| Error::unavailable("the metadata database is closed");
+        let room = self.room.clone().acquire_owned().await.map_err(closed)?;
+        let (answer, wait) = oneshot::channel();
+        self.store.write(closure, move |result| {
+            drop(room);
+            // Nobody may be waiting any more.
+            let _ = answer.send(result);
+        });
+        wait.await.unwrap_or_else(|_| Err(Error::internal("the metadata writer is gone")))
+    }
+
+    /// Refuses further writes, after those that wait.
+    pub(crate) fn close(&self) {
+        self.room.close();
+        self.store.close();
+    }
+}

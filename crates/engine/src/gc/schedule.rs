@@ -1,0 +1,268 @@
+//! When the collector runs: one owner task, woken by pressure, by the clock and by those who wait for a run.
+//!
+//! A request runs at once (after the configured delay). Pressure runs at the earliest after a pause in proportion to how
+//! long runs take, so that collecting never takes more than its share of time. An idle daemon has no timer.
+
+use super::graph::Collectible;
+use super::pressure::{Dirty, Pressure};
+use super::sweep::{Swept, sweep};
+use crate::content::Content;
+use crate::database::Database;
+use crate::disk::disk;
+use crate::snapshots::Snapshotter;
+use model::{Error, Result};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+/// A run is never taken to be shorter.
+const SHORTEST_RUN: Duration = Duration::from_millis(5);
+/// How many may wait for a run at a time.
+const REQUESTS: usize = 256;
+
+/// When to run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Config {
+    /// The share of time that runs may take, 0 to 0.5; 0 for no limit.
+    pub pause_threshold: f64,
+    /// This many removals run at once; 0 for never.
+    pub deletion_threshold: u64,
+    /// This many writes run, even without a removal; 0 for never.
+    pub mutation_threshold: u64,
+    /// How long a request waits for others.
+    pub schedule_delay: Duration,
+    /// When the first run is, after the start.
+    pub startup_delay: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            pause_threshold: 0.02,
+            deletion_threshold: 0,
+            mutation_threshold: 100,
+            schedule_delay: Duration::ZERO,
+            startup_delay: Duration::from_millis(100),
+        }
+    }
+}
+
+/// What a run did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Rows removed.
+    pub rows: usize,
+    /// Blobs, ingests, directories and other resources removed.
+    pub things: usize,
+    /// How long writers had to wait for the mark and sweep.
+    pub pause: Duration,
+}
+
+type Waiter = oneshot::Sender<Result<Stats>>;
+
+/// The collector, for those who want something of it.
+pub struct Collector {
+    requests: mpsc::Sender<Waiter>,
+    pressure: Arc<Pressure>,
+    collectibles: Mutex<Vec<Arc<dyn Collectible>>>,
+}
+
+impl Collector {
+    /// The collector, and where its task hears of requests.
+    pub(crate) fn new(pressure: Arc<Pressure>) -> (Arc<Self>, Requests) {
+        let (requests, received) = mpsc::channel(REQUESTS);
+        (Arc::new(Self { requests, pressure, collectibles: Mutex::default() }), Requests(received))
+    }
+
+    /// Waits for a run that begins after this call, its clean-up included.
+    ///
+    /// # Errors
+    /// Those of the run; `Unavailable` when the daemon is going down.
+    pub async fn collect(&self) -> Result<Stats> {
+        let gone = || Error::unavailable("the collector is stopped");
+        let (waiter, answer) = oneshot::channel();
+        self.requests.send(waiter).await.map_err(|_| gone())?;
+        answer.await.unwrap_or_else(|_| Err(gone()))
+    }
+
+    /// Lets the collector look after things that live elsewhere.
+    pub fn register(&self, collectible: Arc<dyn Collectible>) {
+        self.collectibles.lock().unwrap_or_else(PoisonError::into_inner).push(collectible);
+    }
+
+    /// Asks for a run because something that held other things is gone; does not wait.
+    pub fn notice_removal(&self) {
+        self.pressure.removed();
+    }
+
+    pub(crate) fn pressure(&self) -> Arc<Pressure> {
+        self.pressure.clone()
+    }
+}
+
+/// Where the collector's task hears of requests.
+pub(crate) struct Requests(mpsc::Receiver<Waiter>);
+
+/// What is cleaned up.
+pub(crate) struct Disks {
+    pub(crate) content: Content,
+    pub(crate) snapshotters: BTreeMap<String, Snapshotter>,
+}
+
+/// The owner task.
+pub(crate) struct Task {
+    pub(crate) config: Config,
+    pub(crate) database: Arc<Database>,
+    pub(crate) disks: Disks,
+    pub(crate) collector: Arc<Collector>,
+    pub(crate) requests: Requests,
+    pub(crate) stop: oneshot::Receiver<()>,
+}
+
+/// How runs went so far.
+#[derive(Default)]
+struct History {
+    runs: u32,
+    spent: Duration,
+    last: Option<Instant>,
+}
+
+impl History {
+    /// How long to pause after a run.
+    fn pause(&self, config: &Config) -> Duration {
+        let share = config.pause_threshold.clamp(0.0, 0.5);
+        if self.runs == 0 || share == 0.0 {
+            return Duration::ZERO;
+        }
+        let average = (self.spent / self.runs).max(SHORTEST_RUN);
+        average.mul_f64(1.0 / share - 1.0)
+    }
+}
+
+impl Task {
+    /// Runs until it is told to stop.
+    pub(crate) async fn run(mut self) {
+        let pressure = self.collector.pressure();
+        let mut history = History::default();
+        let mut waiters: Vec<Waiter> = Vec::new();
+        let mut due = Some(Instant::now() + self.config.startup_delay);
+        loop {
+            let timer = async {
+                match due {
+                    Some(at) => tokio::time::sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                _ = &mut self.stop => return,
+                Some(waiter) = self.requests.0.recv() => {
+                    waiters.push(waiter);
+                    due = Some(earlier(due, Instant::now() + self.config.schedule_delay));
+                    continue;
+                }
+                () = pressure.changed() => {
+                    due = self.after_pressure(due, &history, &pressure);
+                    continue;
+                }
+                () = timer => {}
+            }
+            let answers: Vec<Waiter> = std::mem::take(&mut waiters);
+            let result = self.collect(&pressure).await;
+            history.runs += 1;
+            history.spent += result.as_ref().map_or(SHORTEST_RUN, |stats| stats.pause);
+            history.last = Some(Instant::now());
+            due = match &result {
+                Ok(_) => self.after_pressure(None, &history, &pressure),
+                Err(error) => {
+                    tracing::warn!(?error, "garbage collection failed");
+                    Some(Instant::now() + history.pause(&self.config) + Duration::from_secs(1))
+                }
+            };
+            for answer in answers {
+                // Nobody may be waiting any more.
+                let _ = answer.send(copy(&result));
+            }
+        }
+    }
+
+    /// When the next run is due, given what has happened.
+    fn after_pressure(
+        &self,
+        due: Option<Instant>,
+        history: &History,
+        pressure: &Pressure,
+    ) -> Option<Instant> {
+        if !pressure.asks_for_run(self.config.mutation_threshold) {
+            return due;
+        }
+        let soon = Instant::now() + self.config.schedule_delay;
+        let forced =
+            self.config.deletion_threshold > 0 && pressure.deletions() >= self.config.deletion_threshold;
+        let rested = history.last.map_or(soon, |last| last + history.pause(&self.config));
+        Some(earlier(due, if forced { soon } else { rested.max(soon) }))
+    }
+
+    /// One run, clean-up included.
+    async fn collect(&self, pressure: &Pressure) -> Result<Stats> {
+        pressure.start_over();
+        let collectibles = self.collector.collectibles.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let write = self.database.write_unnoticed(move |tx| {
+            let begun = std::time::Instant::now();
+            sweep(tx, &collectibles).map(|swept| (swept, begun.elapsed()))
+        });
+        let (Swept { rows, dirty, resources }, pause) = write.await?;
+        pressure.put_back(dirty);
+        let mut things = resources.len();
+        disk(move || {
+            for (collectible, resource) in resources {
+                collectible.remove(&resource.namespace, &resource.id)?;
+            }
+            Ok(())
+        })
+        .await?;
+        things += self.clean_up(pressure).await?;
+        tracing::debug!(rows, things, ?pause, "garbage collected");
+        Ok(Stats { rows, things, pause })
+    }
+
+    /// Removes from the dirty disks what has no row. A disk that fails stays dirty; the others are cleaned.
+    async fn clean_up(&self, pressure: &Pressure) -> Result<usize> {
+        let dirty = pressure.take_dirty();
+        let mut removed = 0;
+        let mut failed: Option<Error> = None;
+        let mut again = Dirty::default();
+        for (name, snapshotter) in &self.disks.snapshotters {
+            if dirty.all || dirty.snapshotters.contains(name) {
+                match snapshotter.sweep_backend().await {
+                    Ok(n) => removed += n,
+                    Err(e) => {
+                        again.snapshotters.insert(name.clone());
+                        failed = Some(e.during(format!("clean up snapshotter {name}")));
+                    }
+                }
+            }
+        }
+        if dirty.all || dirty.content {
+            match self.disks.content.sweep_backend().await {
+                Ok(n) => removed += n,
+                Err(e) => {
+                    again.content = true;
+                    failed = Some(e.during("clean up content"));
+                }
+            }
+        }
+        pressure.put_back(again);
+        failed.map_or(Ok(removed), Err)
+    }
+}
+
+fn earlier(due: Option<Instant>, at: Instant) -> Instant {
+    due.map_or(at, |due| due.min(at))
+}
+
+fn copy(result: &Result<Stats>) -> Result<Stats> {
+    result.as_ref().map(|stats| *stats).map_err(|e| Error::new(e.kind(), e.text()))
+}
