@@ -11,9 +11,11 @@ struct Ban {
     reason: &'static str,
 }
 
+/// The name of the room that all plugins are.
+const PLUGINS: &str = "plugins";
 const PURE: &[&str] = &["oci", "model", "spec"];
 const SYNC: &[&str] =
-    &["oci", "model", "spec", "kernel", "archive", "store", "content", "runtime", "shimkit"];
+    &["oci", "model", "spec", "kernel", "archive", "store", "content", "runtime", "shimkit", PLUGINS];
 const ASYNC_LIBRARIES: &[&str] =
     &["tokio", "tokio-stream", "tonic", "hyper", "hyper-util", "tower", "futures-util"];
 
