@@ -54,19 +54,20 @@ impl Bundle {
         Self { path: path.to_path_buf(), work: path.with_extension("work") }
     }
 
-    /// Makes the directories and `config.json`. An old working directory is replaced.
+    /// Makes the directories, `config.json` and one file that says whose shim serves. An old working directory is
+    /// replaced.
     ///
     /// # Errors
     /// `mkdir <bundle>: file exists`.
-    pub(crate) fn create(&self, spec: &[u8]) -> Result<()> {
+    pub(crate) fn create(&self, spec: &[u8], served_by: (&str, &str)) -> Result<()> {
         make_dir(&self.path, 0o700).map_err(|e| e.with_kind(Kind::Unknown))?;
-        self.fill(spec).map_err(|e| match self.delete() {
+        self.fill(spec, served_by).map_err(|e| match self.delete() {
             Ok(()) => e,
             Err(second) => e.beside(second),
         })
     }
 
-    fn fill(&self, spec: &[u8]) -> Result<()> {
+    fn fill(&self, spec: &[u8], served_by: (&str, &str)) -> Result<()> {
         if let Some(gid) = mapped_root(spec) {
             admit(&self.path, gid)?;
         }
@@ -81,7 +82,8 @@ impl Bundle {
         }
         let link = self.path.join("work");
         std::os::unix::fs::symlink(&self.work, &link).map_err(|e| Error::io("symlink", &link, e))?;
-        self.write("config.json", spec, 0o644)
+        self.write("config.json", spec, 0o644)?;
+        self.write(served_by.0, served_by.1.as_bytes(), 0o600)
     }
 
     /// Writes one file.
@@ -208,7 +210,7 @@ mod tests {
         let bundle = bundle(dir.path());
         std::fs::create_dir_all(bundle.work.join("old")).expect("old work");
         let spec = b"{ \"ociVersion\" : \"1.2.0\" }\n";
-        bundle.create(spec).expect("create");
+        bundle.create(spec, (BINARY, "/shim")).expect("create");
         assert_eq!(std::fs::read(bundle.path.join("config.json")).expect("read"), spec);
         assert_eq!(std::fs::read_link(bundle.path.join("work")).expect("link"), bundle.work);
         assert!(!bundle.work.join("old").exists());
@@ -218,7 +220,7 @@ mod tests {
             assert_eq!(mode(dir.path().join(path)), expected, "{path}");
         }
         assert_eq!(mode(bundle.path.join("config.json")), 0o644);
-        let again = bundle.create(spec).expect_err("there already");
+        let again = bundle.create(spec, (BINARY, "/shim")).expect_err("there already");
         assert_eq!(again.text(), format!("mkdir {}: file exists", bundle.path.display()));
         bundle.delete().expect("delete");
         assert_eq!(std::fs::read_dir(dir.path().join("state/ns")).expect("list").count(), 0);
@@ -231,7 +233,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("dir");
         let bundle = bundle(dir.path());
         let spec = br#"{"linux":{"gidMappings":[{"containerID":0,"hostID":4242,"size":10}]}}"#;
-        bundle.create(spec).expect("create");
+        bundle.create(spec, (BINARY, "/shim")).expect("create");
         let meta = std::fs::metadata(&bundle.path).expect("metadata");
         assert_eq!((meta.mode() & 0o7777, meta.uid(), meta.gid()), (0o710, 0, 4242));
     }
@@ -244,7 +246,7 @@ mod tests {
         std::fs::create_dir(&kept).expect("mkdir");
         std::fs::write(kept.join("precious"), "x").expect("write");
         let bundle = bundle(dir.path());
-        bundle.create(b"{}").expect("create");
+        bundle.create(b"{}", (BINARY, "/shim")).expect("create");
         let rootfs = bundle.path.join("rootfs");
         mount("tmpfs", &rootfs, "tmpfs", MountFlags::empty(), None).expect("mount");
         std::fs::create_dir(rootfs.join("a b")).expect("mkdir");
@@ -258,7 +260,7 @@ mod tests {
     fn replaces_what_an_earlier_removal_left() {
         let dir = tempfile::tempdir().expect("dir");
         let bundle = bundle(dir.path());
-        bundle.create(b"{}").expect("create");
+        bundle.create(b"{}", (BINARY, "/shim")).expect("create");
         std::fs::create_dir_all(dir.path().join("state/ns/.a/rest")).expect("mkdir");
         bundle.delete().expect("delete");
         assert_eq!(std::fs::read_dir(dir.path().join("state/ns")).expect("list").count(), 0);

@@ -57,6 +57,7 @@ impl Inner {
             (making.create.api_address, making.create.api_version) = options::task_api(options);
         }
         options::check_mounts(&making.create.rootfs)?;
+        options::check_spec(&making.container)?;
         if making.create.checkpoint.is_some() {
             return Err(Error::not_implemented("restore from a checkpoint"));
         }
@@ -106,17 +107,13 @@ impl Inner {
     }
 
     async fn make_bundle(&self, making: &Making, bundle: &Bundle, source: &Source) -> Result<()> {
-        let spec = making.container.spec.as_ref().map(|any| any.value.clone()).unwrap_or_default();
         let (name, text) = match source {
             Source::Binary(path) => (bundle::BINARY, path.display().to_string()),
             Source::Sandbox(_) => (bundle::SANDBOX, making.container.sandbox.clone()),
         };
+        let spec = making.container.spec.as_ref().map(|any| any.value.clone()).unwrap_or_default();
         let bundle = bundle.clone();
-        blocking(move || {
-            bundle.create(&spec)?;
-            bundle.write(name, text.as_bytes(), 0o600)
-        })
-        .await
+        blocking(move || bundle.create(&spec, (name, &text))).await
     }
 
     /// Starts or joins the shim and has it create the task.

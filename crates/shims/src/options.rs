@@ -1,6 +1,6 @@
 //! What is refused before anything is made.
 
-use model::{Any, Error, Mount, Result};
+use model::{Any, Error, Mount, Result, containers::Container};
 use wire::api::runc;
 
 /// Documents that are no messages but have a registered name too.
@@ -41,6 +41,37 @@ fn is_registered(any: &wire::Any) -> bool {
         || wire::typeurl::messages().iter().any(|(name, _)| *name == any.name())
 }
 
+/// A container's spec must be an OCI spec in JSON.
+///
+/// # Errors
+/// With the texts containerd's clients know, as far as they do not name Go's types.
+pub(crate) fn check_spec(container: &Container) -> Result<()> {
+    let Some(spec) = &container.spec else {
+        return Err(Error::invalid(format!("container {:?}: spec must be set", container.id)));
+    };
+    if let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(&spec.value) {
+        return Err(Error::unknown(json_text(&spec.value, &error)).with_source(error));
+    }
+    if spec.type_url != model::any::SPEC_URL {
+        let text = format!("type with url {}: not found", spec.type_url);
+        return Err(Error::unknown(text).during("failed to validate OCI runtime features: unmarshal spec"));
+    }
+    Ok(())
+}
+
+fn json_text(value: &[u8], error: &serde_json::Error) -> String {
+    if error.is_eof() {
+        return "unexpected end of JSON input".to_owned();
+    }
+    let text = String::from_utf8_lossy(value);
+    match text.trim_start().chars().next() {
+        Some(first) if !first.is_ascii_digit() && !"{[\"-tfn".contains(first) => {
+            format!("invalid character {first:?} looking for beginning of value")
+        }
+        _ => error.to_string(),
+    }
+}
+
 /// Refuses mounts that a shim cannot perform.
 pub(crate) fn check_mounts(mounts: &[Mount]) -> Result<()> {
     let handled = |mount: &&Mount| HANDLED.iter().any(|prefix| mount.kind.starts_with(prefix));
@@ -68,6 +99,24 @@ mod tests {
         }
         let good = any("type.googleapis.com/containerd.runc.v1.Options", b"\x08\x01");
         assert!(parse(Some(&good), "").expect("options").is_some_and(|o| o.no_pivot_root));
+    }
+
+    #[test]
+    fn specs_that_are_none() {
+        let any = |url: &str, value: &'static [u8]| Any { type_url: url.to_owned(), value: value.into() };
+        for (given, text) in [
+            (None, "container \"a\": spec must be set: invalid argument"),
+            (Some(any(model::any::SPEC_URL, b"")), "unexpected end of JSON input"),
+            (Some(any(model::any::SPEC_URL, b"{\"a\":")), "unexpected end of JSON input"),
+            (Some(any(model::any::SPEC_URL, b"xyz")), "invalid character 'x' looking for beginning of value"),
+            (
+                Some(any("my.own.Spec", b"{}")),
+                "failed to validate OCI runtime features: unmarshal spec: type with url my.own.Spec: not found",
+            ),
+        ] {
+            let container = Container { id: "a".to_owned(), spec: given, ..Container::default() };
+            assert_eq!(check_spec(&container).expect_err(text).text(), text);
+        }
     }
 
     #[test]
