@@ -151,9 +151,13 @@ fn remove(path: &Path) -> Result<()> {
         moved = std::fs::rename(path, &hidden);
     }
     match moved {
-        Ok(()) => std::fs::remove_dir_all(&hidden).map_err(|e| Error::io("remove", &hidden, e)),
-        Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
-        Err(e) => Err(Error::io("rename", path, e)),
+        Err(e) if e.kind() != ErrorKind::NotFound => return Err(Error::io("rename", path, e)),
+        // Not there any more: an earlier removal may have stopped half way.
+        _ => {}
+    }
+    match std::fs::remove_dir_all(&hidden) {
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(Error::io("remove", &hidden, e)),
+        _ => Ok(()),
     }
 }
 
@@ -263,6 +267,9 @@ mod tests {
         bundle.create(b"{}", (BINARY, "/shim")).expect("create");
         std::fs::create_dir_all(dir.path().join("state/ns/.a/rest")).expect("mkdir");
         bundle.delete().expect("delete");
+        assert_eq!(std::fs::read_dir(dir.path().join("state/ns")).expect("list").count(), 0);
+        std::fs::create_dir_all(dir.path().join("state/ns/.a/rest")).expect("mkdir");
+        bundle.delete().expect("delete the rest");
         assert_eq!(std::fs::read_dir(dir.path().join("state/ns")).expect("list").count(), 0);
     }
 }

@@ -37,13 +37,17 @@ impl Inner {
 
     /// Ends the shim, removes the bundle, frees the name. The shim is `Leaving`.
     pub(crate) async fn take_down(&self, shim: &Arc<Shim>) -> Result<()> {
-        let bundle = shim.bundle.clone();
+        let (at_once, later) = (shim.bundle.clone(), shim.bundle.clone());
         let end = async {
             if shim.binary.is_some() {
                 shim.shut_down(self).await;
             }
         };
-        let (deleted, ()) = tokio::join!(blocking(move || bundle.delete()), end);
+        let (mut deleted, ()) = tokio::join!(blocking(move || at_once.delete()), end);
+        if deleted.is_err() {
+            // The shim may have written into the bundle with its last breath.
+            deleted = blocking(move || later.delete()).await;
+        }
         self.table.remove(&shim.namespace, &shim.id);
         shim.life.send_replace(Life::Gone);
         deleted.map_err(|e| e.during("failed to delete bundle"))

@@ -138,34 +138,28 @@ impl Inner {
             None => Err(Error::unknown("the bundle has no address")),
         };
         let address = files.endpoint.map(|endpoint| endpoint.address).unwrap_or_default();
-        Ok(Some(Found {
-            namespace: namespace.clone(),
-            id: id.clone(),
-            bundle: bundle.clone(),
-            binary,
-            log,
-            address,
-            exits: files.exits,
-            connected,
-        }))
+        let (namespace, id) = (namespace.clone(), id.clone());
+        let unmet = Unmet { namespace, id, bundle: bundle.clone(), binary, exits: files.exits };
+        Ok(Some(Found { unmet, log, address, connected }))
     }
 
     async fn take_in(self: &Arc<Self>, found: Found) -> bool {
-        let Found { namespace, id, bundle, binary, log, address, exits, connected } = found;
+        let Found { unmet, log, address, connected } = found;
         let channel = match connected {
             Ok(channel) => channel,
-            Err(error) => {
-                tracing::info!(task = format!("{namespace}/{id}"), %error, "cleaning up after dead shim");
-                self.bury_unmet(Unmet { namespace, id, bundle, binary, exits }).await;
-                return false;
-            }
+            Err(error) => return self.bury_unmet(unmet, &error).await,
         };
-        let life = watch::Sender::new(Life::Live);
-        let shim = Arc::new(Shim { namespace, id, bundle, binary, channel, address, exits, life });
-        let request = StateRequest { id: shim.id.to_string(), exec_id: String::new() };
+        let request = StateRequest { id: unmet.id.to_string(), exec_id: String::new() };
         let limit = Some(self.setup.limits.load);
         let call = Call { method: task_methods::STATE, request: &request, limit, probes: true };
-        match shim.channel.call::<_, StateResponse>(call).await {
+        let answer = channel.call::<_, StateResponse>(call).await;
+        if let Err(failure @ Failure::Closed) = answer {
+            return self.bury_unmet(unmet, &failure.into()).await;
+        }
+        let Unmet { namespace, id, bundle, binary, exits } = unmet;
+        let life = watch::Sender::new(Life::Live);
+        let shim = Arc::new(Shim { namespace, id, bundle, binary, channel, address, exits, life });
+        match answer {
             Ok(state) => self.note_state(&shim, state),
             Err(Failure::Refused(e)) if e.is_not_found() => {
                 tracing::info!(task = shim.label(), "cleaning leaked shim process");
@@ -176,7 +170,6 @@ impl Inner {
                 return false;
             }
             Err(failure) => {
-                // A lost connection is seen by the owner.
                 let error = Error::from(failure);
                 tracing::warn!(task = shim.label(), %error, "the shim does not answer");
             }
@@ -202,9 +195,10 @@ impl Inner {
         }
     }
 
-    /// Cleans up after a shim that was dead before the daemon could meet it.
-    async fn bury_unmet(&self, unmet: Unmet) {
+    /// Cleans up after a shim that was dead before the daemon could meet it. The task is not there again: false.
+    async fn bury_unmet(&self, unmet: Unmet, error: &Error) -> bool {
         let Unmet { namespace, id, bundle, binary, exits } = unmet;
+        tracing::info!(task = format!("{namespace}/{id}"), %error, "cleaning up after dead shim");
         let exit = match &binary {
             Some(binary) => self.binaries.delete((&namespace, &id), binary, &bundle).await,
             None => Ok(Exit { id: String::new(), pid: exits.pid(), status: 255, at: now() }),
@@ -220,6 +214,7 @@ impl Inner {
                 tracing::warn!(task = format!("{namespace}/{id}"), %error, "failed to clean up after dead shim");
             }
         }
+        false
     }
 
     fn miss(&self, missed: Missed) {
@@ -267,17 +262,13 @@ impl Inner {
 
 /// A bundle that has been looked into, and the attempt to reach its shim.
 struct Found {
-    namespace: Namespace,
-    id: ContainerId,
-    bundle: Bundle,
-    binary: Option<PathBuf>,
+    unmet: Unmet,
     log: Option<Log>,
     address: String,
-    exits: Exits,
     connected: Result<Channel>,
 }
 
-/// A shim that was dead before the daemon could meet it.
+/// A task whose shim has not answered yet.
 struct Unmet {
     namespace: Namespace,
     id: ContainerId,

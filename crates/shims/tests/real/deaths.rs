@@ -1,6 +1,6 @@
 //! Shims that die, and shims that hang.
 
-use crate::stage::{Stage, Told, is_running, kill, peers, until, within};
+use crate::stage::{Stage, Told, freeze, is_running, kill, peers, until, within};
 use model::Kind;
 use model::tasks::{Runtime, Status};
 use rustix::process::{Signal, kill_process};
@@ -79,7 +79,7 @@ async fn a_shim_that_dies_while_its_task_is_deleted() {
         let (socket, pid) = (stage.socket("g"), stage.shim_pid("g").await);
         within(task.kill(kill(9))).await.expect("kill");
         within(task.wait("")).await.expect("wait");
-        kill_process(pid, Signal::STOP).expect("stop");
+        freeze(pid).await;
         let deletion = tokio::spawn(async move { task.delete().await });
         kill_process(pid, Signal::KILL).expect("kill");
         let exit = within(deletion).await.expect("joined").expect("it is deleted after all");
@@ -98,7 +98,7 @@ async fn a_stuck_shim_delays_nobody_else() {
         let stage = Stage::new(&peer).await;
         let (stuck, other) = (stage.run("stuck").await, stage.run("other").await);
         let pid = stage.shim_pid("stuck").await;
-        kill_process(pid, Signal::STOP).expect("stop");
+        freeze(pid).await;
         let begun = Instant::now();
         let (late, state) = within(async { tokio::join!(stuck.state(""), other.state("")) }).await;
         assert!(begun.elapsed() >= stage.limits.state && begun.elapsed() < Duration::from_secs(10));

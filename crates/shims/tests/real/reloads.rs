@@ -1,6 +1,6 @@
 //! Daemons that go away and come back.
 
-use crate::stage::{Stage, Told, is_running, peers, until, within};
+use crate::stage::{Stage, Told, freeze, is_running, peers, until, within};
 use model::events::Envelope;
 use model::tasks::{Runtime, Status};
 use model::{ContainerId, Timestamp};
@@ -102,7 +102,7 @@ async fn a_stuck_shim_is_kept() {
         stage.run("s").await;
         let shim = stage.shim_pid("s").await;
         stage.leave().await;
-        kill_process(shim, Signal::STOP).expect("stop");
+        freeze(shim).await;
         assert_eq!(stage.come_back().await, Reloaded { kept: 1, removed: 0 });
         kill_process(shim, Signal::CONT).expect("continue");
         assert_eq!(stage.end("s").await.status, 137);

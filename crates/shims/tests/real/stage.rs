@@ -272,6 +272,13 @@ pub async fn until(holds: impl Fn() -> bool) {
     within(polled).await;
 }
 
+/// Stops a process and waits until it has stopped.
+pub async fn freeze(pid: rustix::process::Pid) {
+    rustix::process::kill_process(pid, rustix::process::Signal::STOP).expect("stop");
+    let stat = format!("/proc/{}/stat", pid.as_raw_nonzero());
+    until(|| std::fs::read_to_string(&stat).is_ok_and(|stat| stat.contains(") T "))).await;
+}
+
 pub fn is_running(pid: rustix::process::Pid) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero()));
     stat.is_ok_and(|stat| !stat.contains(") Z "))
