@@ -23,6 +23,7 @@ pub mod scheduling;
 pub mod seccomp;
 pub mod signal;
 pub mod socket;
+pub mod usage;
 pub mod userns;
 
 pub use error::{Context, KernelError, Result, strerror};
