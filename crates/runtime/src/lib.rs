@@ -12,6 +12,8 @@ mod exec;
 mod features;
 mod lifecycle;
 mod query;
+pub mod resources;
+pub mod seccomp;
 mod state;
 
 use std::os::fd::OwnedFd;

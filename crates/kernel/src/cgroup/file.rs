@@ -77,12 +77,18 @@ pub(super) fn put(file: &OwnedFd, value: &str) -> io::Result<()> {
     if written == value.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
 }
 
-/// Reads a whole file below `dir`.
+/// Reads a whole file below `dir`; most fit into one read.
 pub(super) fn read(dir: BorrowedFd<'_>, path: &str) -> io::Result<String> {
     let file = rustix::fs::openat(dir, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
-    let mut text = String::new();
-    io::Read::read_to_string(&mut std::fs::File::from(file), &mut text)?;
-    Ok(text)
+    let mut text = Vec::new();
+    let mut buffer = [0; 4096];
+    loop {
+        match rustix::io::read(&file, &mut buffer)? {
+            0 => break,
+            length => text.extend_from_slice(&buffer[..length]),
+        }
+    }
+    String::from_utf8(text).map_err(|_| io::ErrorKind::InvalidData.into())
 }
 
 /// A deadline with growing pauses, for what the kernel gives no event for.
