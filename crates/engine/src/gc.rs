@@ -16,7 +16,7 @@ mod pressure;
 mod schedule;
 mod sweep;
 
-pub use graph::Collectible;
+pub use graph::{Collectible, Resource};
 pub use pressure::Pressure;
 pub use schedule::{Collector, Config, Stats};
 pub(crate) use schedule::{Disks, Task};

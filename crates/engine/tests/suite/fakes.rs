@@ -1,0 +1,243 @@
+//! Small honest things: blobs in memory, snapshots as plain directories, events as text.
+
+use model::content::{Blob, Blobs, Info, Ingest, Ingesting, Status};
+use model::events::{Codec, Event};
+use model::snapshots::{Driver, Layer, Usage};
+use model::{Any, Error, Labels, Mount, Result, Timestamp};
+use oci::Digest;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+#[derive(Default)]
+struct Inside {
+    blobs: BTreeMap<Digest, Arc<Vec<u8>>>,
+    ingests: BTreeMap<String, (Vec<u8>, i64)>,
+    locked: BTreeSet<String>,
+}
+
+/// Blobs in memory.
+#[derive(Default)]
+pub struct Memory(Arc<Mutex<Inside>>);
+
+impl Memory {
+    pub fn digests(&self) -> Vec<Digest> {
+        self.0.lock().expect("lock").blobs.keys().cloned().collect()
+    }
+
+    pub fn refs(&self) -> Vec<String> {
+        self.0.lock().expect("lock").ingests.keys().cloned().collect()
+    }
+}
+
+fn info(digest: &Digest, bytes: &[u8]) -> Info {
+    let (created_at, updated_at) = (Timestamp::NEVER, Timestamp::NEVER);
+    Info { digest: digest.clone(), size: bytes.len() as u64, created_at, updated_at, labels: Labels::new() }
+}
+
+fn status(reference: &str, (data, total): &(Vec<u8>, i64)) -> Status {
+    Status {
+        reference: reference.to_owned(),
+        offset: data.len() as u64,
+        total: *total,
+        expected: String::new(),
+        started_at: Timestamp::NEVER,
+        updated_at: Timestamp::NEVER,
+    }
+}
+
+impl Blobs for Memory {
+    fn info(&self, digest: &Digest) -> Result<Info> {
+        let inside = self.0.lock().expect("lock");
+        inside.blobs.get(digest).map(|b| info(digest, b)).ok_or_else(|| Error::not_found("blob"))
+    }
+    fn list(&self) -> Result<Vec<Info>> {
+        Ok(self.0.lock().expect("lock").blobs.iter().map(|(d, b)| info(d, b)).collect())
+    }
+    fn delete(&self, digest: &Digest) -> Result<()> {
+        self.0.lock().expect("lock").blobs.remove(digest).map(drop).ok_or_else(|| Error::not_found("blob"))
+    }
+    fn open(&self, digest: &Digest) -> Result<Box<dyn Blob>> {
+        let inside = self.0.lock().expect("lock");
+        inside
+            .blobs
+            .get(digest)
+            .map(|b| Box::new(Opened(b.clone())) as _)
+            .ok_or_else(|| Error::not_found("blob"))
+    }
+    fn ingest(&self, ingest: &Ingest) -> Result<Box<dyn Ingesting>> {
+        let mut inside = self.0.lock().expect("lock");
+        if !inside.locked.insert(ingest.reference.clone()) {
+            return Err(Error::unavailable(format!("ref {} locked", ingest.reference)));
+        }
+        inside.ingests.entry(ingest.reference.clone()).or_insert((Vec::new(), ingest.total));
+        Ok(Box::new(Open { store: self.0.clone(), reference: ingest.reference.clone() }))
+    }
+    fn status(&self, reference: &str) -> Result<Status> {
+        let inside = self.0.lock().expect("lock");
+        inside.ingests.get(reference).map(|i| status(reference, i)).ok_or_else(|| Error::not_found("ingest"))
+    }
+    fn statuses(&self) -> Result<Vec<Status>> {
+        Ok(self.0.lock().expect("lock").ingests.iter().map(|(r, i)| status(r, i)).collect())
+    }
+    fn abort(&self, reference: &str) -> Result<()> {
+        self.0
+            .lock()
+            .expect("lock")
+            .ingests
+            .remove(reference)
+            .map(drop)
+            .ok_or_else(|| Error::not_found("ingest"))
+    }
+}
+
+struct Opened(Arc<Vec<u8>>);
+
+impl Blob for Opened {
+    fn size(&self) -> u64 {
+        self.0.len() as u64
+    }
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
+        let rest = self.0.get(offset as usize..).unwrap_or_default();
+        let n = rest.len().min(buffer.len());
+        buffer[..n].copy_from_slice(&rest[..n]);
+        Ok(n)
+    }
+}
+
+struct Open {
+    store: Arc<Mutex<Inside>>,
+    reference: String,
+}
+
+impl Open {
+    fn data(&self) -> Vec<u8> {
+        self.store.lock().expect("lock").ingests.get(&self.reference).map(|i| i.0.clone()).unwrap_or_default()
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.store.lock().expect("lock").locked.remove(&self.reference);
+    }
+}
+
+impl Ingesting for Open {
+    fn status(&self) -> Status {
+        let inside = self.store.lock().expect("lock");
+        inside
+            .ingests
+            .get(&self.reference)
+            .map_or_else(|| status(&self.reference, &(Vec::new(), 0)), |i| status(&self.reference, i))
+    }
+    fn digest(&self) -> Digest {
+        Digest::of(&self.data())
+    }
+    fn write(&mut self, data: &[u8]) -> Result<()> {
+        let mut inside = self.store.lock().expect("lock");
+        inside.ingests.entry(self.reference.clone()).or_default().0.extend_from_slice(data);
+        Ok(())
+    }
+    fn truncate(&mut self) -> Result<()> {
+        self.store.lock().expect("lock").ingests.entry(self.reference.clone()).or_default().0.clear();
+        Ok(())
+    }
+    fn sync(&mut self) -> Result<()> {
+        Ok(())
+    }
+    fn commit(&mut self, _size: i64, expected: &str) -> Result<Digest> {
+        let data = self.data();
+        let digest = Digest::of(&data);
+        if !expected.is_empty() && digest != *expected {
+            return Err(Error::failed_precondition(format!(
+                "unexpected commit digest {digest}, expected {expected}"
+            )));
+        }
+        let mut inside = self.store.lock().expect("lock");
+        if inside.ingests.remove(&self.reference).is_none() {
+            return Err(Error::unknown("no such file or directory"));
+        }
+        match inside.blobs.insert(digest.clone(), Arc::new(data)) {
+            Some(_) => Err(Error::already_exists("blob")),
+            None => Ok(digest),
+        }
+    }
+}
+
+/// Snapshots as directories that share nothing.
+pub struct Directories {
+    root: PathBuf,
+    /// The numbers whose next `create` fails.
+    pub refuse: Mutex<bool>,
+}
+
+impl Directories {
+    pub fn new(root: &Path) -> Self {
+        std::fs::create_dir_all(root).expect("root");
+        Self { root: root.to_owned(), refuse: Mutex::new(false) }
+    }
+
+    fn at(&self, id: u64) -> PathBuf {
+        self.root.join(id.to_string())
+    }
+}
+
+impl Driver for Directories {
+    fn probe(&self) -> Result<()> {
+        Ok(())
+    }
+    fn create(&self, layer: &Layer) -> Result<()> {
+        if *self.refuse.lock().expect("lock") {
+            return Err(Error::exhausted("no space"));
+        }
+        for parent in &layer.parents {
+            assert!(self.at(*parent).exists(), "parent {parent} has its directory");
+        }
+        std::fs::create_dir(self.at(layer.id)).map_err(|e| Error::io("create", self.at(layer.id), e))
+    }
+    fn mounts(&self, layer: &Layer) -> Result<Vec<Mount>> {
+        let options = layer.parents.iter().map(u64::to_string).collect();
+        Ok(vec![Mount {
+            kind: "bind".into(),
+            source: self.at(layer.id).display().to_string(),
+            target: String::new(),
+            options,
+        }])
+    }
+    fn usage(&self, layer: &Layer) -> Result<Usage> {
+        let files =
+            std::fs::read_dir(self.at(layer.id)).map_err(|e| Error::io("read", self.at(layer.id), e))?;
+        Ok(Usage { size: 0, inodes: 1 + files.count() as i64 })
+    }
+    fn commit(&self, layer: &Layer) -> Result<Usage> {
+        self.usage(layer)
+    }
+    fn remove(&self, id: u64) -> Result<()> {
+        match std::fs::remove_dir_all(self.at(id)) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", self.at(id), e)),
+            _ => Ok(()),
+        }
+    }
+    fn list(&self) -> Result<Vec<u64>> {
+        let entries = std::fs::read_dir(&self.root).map_err(|e| Error::io("read", &self.root, e))?;
+        let mut ids: Vec<u64> = entries.filter_map(|e| e.ok()?.file_name().to_str()?.parse().ok()).collect();
+        ids.sort_unstable();
+        Ok(ids)
+    }
+    fn can_rebase(&self) -> bool {
+        true
+    }
+}
+
+/// Events as text; a field is `name` in `name=value` lines.
+pub struct Plain;
+
+impl Codec for Plain {
+    fn encode(&self, event: &Event) -> Any {
+        Any { type_url: event.topic().to_owned(), value: format!("{event:?}").into_bytes().into() }
+    }
+    fn field(&self, event: &Any, path: &[&str]) -> Option<String> {
+        let text = std::str::from_utf8(&event.value).ok()?;
+        text.lines().find_map(|l| l.strip_prefix(&path.join("."))?.strip_prefix('=')).map(str::to_owned)
+    }
+}
