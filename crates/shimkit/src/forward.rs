@@ -36,6 +36,15 @@ enum Phase {
     Pausing { until: Instant },
 }
 
+/// What the loop has to know of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// Which connection; a new one may have the old one's descriptor number.
+    pub number: u32,
+    /// Whether there is something to be written.
+    pub write: bool,
+}
+
 /// The queue and its connection.
 #[derive(Debug)]
 pub struct Forwarder {
@@ -47,6 +56,8 @@ pub struct Forwarder {
     refusals: u32,
     /// Failed attempts to connect in a row.
     failures: u32,
+    /// Connections made so far.
+    connections: u32,
 }
 
 impl Forwarder {
@@ -60,6 +71,7 @@ impl Forwarder {
             phase: Phase::Idle,
             refusals: 0,
             failures: 0,
+            connections: 0,
         }
     }
 
@@ -92,10 +104,11 @@ impl Forwarder {
         }
     }
 
-    /// The connection to watch, and whether for writing too.
-    pub fn connection(&self) -> Option<(BorrowedFd<'_>, bool)> {
+    /// The connection to watch, if there is one.
+    pub fn connection(&self) -> Option<(BorrowedFd<'_>, Link)> {
         use std::os::fd::AsFd;
-        self.client.as_ref().map(|client| (client.as_fd(), client.wants_write()))
+        let client = self.client.as_ref()?;
+        Some((client.as_fd(), Link { number: self.connections, write: client.wants_write() }))
     }
 
     /// Does what can be done now: reads answers, sends the next event, notices that time is over.
@@ -154,7 +167,10 @@ impl Forwarder {
     fn connect(&mut self, now: Instant) -> Option<&mut Client> {
         if self.client.is_none() {
             match Client::connect(self.address.as_ref()?) {
-                Ok(client) => self.client = Some(client),
+                Ok(client) => {
+                    self.client = Some(client);
+                    self.connections += 1;
+                }
                 Err(_) => {
                     self.failures += 1;
                     self.phase = Phase::Pausing { until: now + pause(self.failures) };

@@ -43,17 +43,6 @@ impl Interest {
     }
 }
 
-/// One descriptor that is ready; errors and hang-ups count as both, so that the next call finds them.
-#[derive(Clone, Copy, Debug)]
-pub struct Ready {
-    /// Who.
-    pub token: Token,
-    /// Reading makes progress.
-    pub read: bool,
-    /// Writing makes progress.
-    pub write: bool,
-}
-
 /// Events taken from the kernel at once.
 const BATCH: usize = 16;
 
@@ -89,11 +78,11 @@ impl Poller {
         let _ = epoll::delete(&self.epoll, fd);
     }
 
-    /// Waits until something is ready or the time is over; an interruption is an empty answer.
-    pub fn wait(&self, timeout: Option<Duration>) -> io::Result<Vec<Ready>> {
+    /// Waits until something is ready or the time is over and tells what; an interruption is an empty answer. Errors
+    /// and hang-ups count as ready, so that the next call finds them.
+    pub fn wait(&self, timeout: Option<Duration>) -> io::Result<Vec<Token>> {
         let empty = epoll::Event { flags: epoll::EventFlags::empty(), data: epoll::EventData::new_u64(0) };
         let mut events = [empty; BATCH];
-        // Rounded up to whole milliseconds, so that a timer is never found too early.
         let timeout = timeout.map(|t| Timespec {
             tv_sec: i64::try_from(t.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: i64::from(t.subsec_nanos()),
@@ -103,15 +92,10 @@ impl Poller {
             Err(rustix::io::Errno::INTR) => 0,
             Err(e) => return Err(e.into()),
         };
-        let broken = epoll::EventFlags::ERR | epoll::EventFlags::HUP;
-        let ready = events[..count].iter().map(|event| {
-            let (flags, data) = (event.flags, event.data);
-            Ready {
-                token: data.u64(),
-                read: flags.intersects(epoll::EventFlags::IN | broken),
-                write: flags.intersects(epoll::EventFlags::OUT | broken),
-            }
-        });
-        Ok(ready.collect())
+        let token = |event: &epoll::Event| {
+            let data = event.data;
+            data.u64()
+        };
+        Ok(events[..count].iter().map(token).collect())
     }
 }

@@ -1,3 +1,5 @@
-//! The streams of a process.
+//! The streams of a process: where they go, how they are opened, who takes them.
 
+pub mod logger;
+pub mod open;
 pub mod target;

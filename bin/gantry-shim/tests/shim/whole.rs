@@ -1,0 +1,105 @@
+//! The program as a whole: groups, the death of a shim, its other commands.
+
+use std::process::{Command, Stdio};
+
+use prost::Message;
+use ttrpc::client::Client;
+use wire::api::task_v3 as api;
+use wire::api::types::RuntimeInfo;
+
+use crate::bench::{Bench, call_start, config, creation, make_bundle, unique};
+
+const SHIM: &str = env!("CARGO_BIN_EXE_gantry-shim");
+
+#[tokio::test]
+async fn containers_of_a_group_share_a_shim() {
+    let id = unique();
+    let mut first = config(&id, "sleep 1000");
+    first["annotations"]["io.kubernetes.cri.sandbox-id"] = id.clone().into();
+    let bench = Bench::start_with("", id.clone(), first.clone()).await;
+    bench.create(|_| ()).await;
+    let second = format!("{id}-b");
+    let mut config = config(&second, "exit 4");
+    config["annotations"] = first["annotations"].clone();
+    let bundle = make_bundle(bench.dir.path(), &second, &config);
+    let result = call_start(bench.dir.path(), &bundle, &second, "");
+    assert_eq!(result.address, format!("unix://{}", bench.address.display()));
+    let request = creation(bench.dir.path(), &bundle, &second, "");
+    bench.call::<api::CreateTaskResponse>("Create", &request).await;
+    bench
+        .call::<api::StartResponse>("Start", &api::StartRequest { id: second.clone(), ..Default::default() })
+        .await;
+    let exit: api::WaitResponse =
+        bench.call("Wait", &api::WaitRequest { id: second.clone(), ..Default::default() }).await;
+    assert_eq!(exit.exit_status, 4);
+    bench
+        .call::<api::DeleteResponse>(
+            "Delete",
+            &api::DeleteRequest { id: second.clone(), ..Default::default() },
+        )
+        .await;
+    bench.call::<()>("Shutdown", &api::ShutdownRequest { id: second, now: false }).await;
+    assert_eq!(
+        bench.state("").await.pid,
+        bench.call::<api::ConnectResponse>("Connect", &api::ConnectRequest { id }).await.task_pid
+    );
+    bench.finish().await;
+}
+
+#[tokio::test]
+async fn delete_cleans_up_after_a_dead_shim() {
+    let bench = Bench::start("", "sleep 1000").await;
+    let pid = bench.create(|_| ()).await;
+    bench.start_task().await;
+    Command::new("kill").args(["-9", &bench.shim_pid.to_string()]).status().expect("kill");
+    bench.client.closed().await;
+    let output = Command::new(SHIM)
+        .args([
+            "-namespace",
+            "bench",
+            "-address",
+            bench.dir.path().join("daemon.sock").to_str().expect("utf-8"),
+        ])
+        .args(["-id", &bench.id, "-bundle", bench.bundle.to_str().expect("utf-8"), "delete"])
+        .current_dir(&bench.bundle)
+        .stdin(Stdio::null())
+        .output()
+        .expect("delete");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let answer = api::DeleteResponse::decode(&output.stdout[..]).expect("answer");
+    assert_eq!((answer.pid, answer.exit_status), (pid, 137));
+    assert!(!bench.address.exists());
+    let alive = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    assert!(alive.is_empty() || alive.contains(") Z "), "{alive}");
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").expect("mountinfo");
+    assert!(!mounts.contains(bench.bundle.to_str().expect("utf-8")));
+}
+
+#[tokio::test]
+async fn a_second_version_client_is_served_too() {
+    let bench = Bench::start("", "true").await;
+    let client = Client::connect(&bench.address).await.expect("connect");
+    let invocation = ttrpc::client::Invocation {
+        service: "containerd.task.v2.Task".into(),
+        method: "Connect".into(),
+        ..Default::default()
+    };
+    let answer = client.call(invocation).await.expect("answer");
+    assert_eq!(api::ConnectResponse::decode(answer).expect("answer").shim_pid, bench.shim_pid);
+    bench.finish().await;
+}
+
+#[test]
+fn version_and_info() {
+    let output = Command::new(SHIM).arg("-v").output().expect("-v");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("Version:"));
+    let output = Command::new(SHIM).arg("-info").stdin(Stdio::null()).output().expect("-info");
+    let info = RuntimeInfo::decode(&output.stdout[..]).expect("info");
+    assert_eq!(info.name, "io.containerd.runc.v2");
+    let features = info.features.expect("features");
+    assert_eq!(features.type_url, wire::typeurl::OCI_FEATURES);
+    let features: serde_json::Value = serde_json::from_slice(&features.value).expect("json");
+    assert!(features["ociVersionMax"].is_string());
+    let output = Command::new(SHIM).arg("-nonsense").output().expect("run");
+    assert!(!output.status.success());
+}

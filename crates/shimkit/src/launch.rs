@@ -1,0 +1,453 @@
+//! Launching a process: a container's first by Create, an added one by Start.
+//!
+//! Streams are opened, a logging program (if one takes them) is waited for, then a child calls the runtime. What it
+//! made is entered here when the child is reaped, with the exits that came before anybody knew whose they were.
+
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use ::runtime::{Console, Deletion};
+use bytes::Bytes;
+use kernel::cgroup::Cgroup;
+use kernel::mount::Mount;
+use model::{Error, Result};
+use oci::runtime::Process as Document;
+
+use crate::container::{Container, Exited, Key, Process, Reply};
+use crate::dispatch::Asked;
+use crate::job::{Given, Job};
+use crate::log;
+use crate::orders::Purpose;
+use crate::rootfs;
+use crate::shim::{Alarm, Shim, Source, signal};
+use crate::site::Site;
+use crate::state::Event;
+use crate::stdio::logger::{Logger, Report};
+use crate::stdio::open::{Kept, Opened, READY_SECS};
+use crate::stdio::target::Request;
+use crate::streams::Moving;
+
+/// A process to be launched.
+#[derive(Debug)]
+pub struct Launch {
+    /// Which.
+    pub key: Key,
+    /// Who asked.
+    pub asked: Asked,
+    /// Its container.
+    pub site: Site,
+    /// Its streams as they were asked for.
+    pub request: Request,
+    /// Its streams.
+    pub opened: Opened,
+    /// What the runtime is asked for.
+    pub what: What,
+}
+
+/// What the runtime is asked for.
+#[derive(Debug)]
+pub enum What {
+    /// A new container.
+    Create(Box<Creation>),
+    /// One more process, as JSON.
+    Exec(Bytes),
+}
+
+/// What a new container is made of.
+#[derive(Debug)]
+pub struct Creation {
+    /// Mounts that make its root file system.
+    pub rootfs: Vec<wire::api::types::Mount>,
+    /// Content of `options.json`.
+    pub options_json: String,
+    /// Content of `runtime`.
+    pub program: String,
+}
+
+/// A launch whose child is under way.
+#[derive(Debug)]
+pub struct Launched {
+    /// Which process.
+    pub key: Key,
+    /// Who asked.
+    pub reply: Reply,
+    site: Site,
+    request: Request,
+    kept: Kept,
+    console: Option<ConsoleEnd>,
+    what: What,
+}
+
+/// Where the terminal's master will arrive.
+#[derive(Debug)]
+enum ConsoleEnd {
+    /// From the embedded runtime.
+    Pair(OwnedFd),
+    /// From another one, which connects to a path.
+    Listener(UnixListener, PathBuf),
+}
+
+impl Shim {
+    /// Launches a process once its logging program, if any, is ready.
+    pub(crate) fn launch(&mut self, mut launch: Launch) -> Result<()> {
+        if let Some(logger) = &mut launch.opened.kept.logger {
+            self.loggers.insert(logger.pid, launch.key.clone());
+            if let Some(ready) = &logger.ready {
+                let token = self
+                    .poller
+                    .add(ready, crate::poller::Interest::Read)
+                    .map_err(|e| Error::io("watch", "the logging binary", e))?;
+                self.sources.insert(token, Source::Report(launch.key.clone()));
+                let until = Instant::now() + Duration::from_secs(READY_SECS);
+                self.timers.set(until, Alarm::Report(launch.key.clone()));
+                self.staged.insert(launch.key.clone(), launch);
+                return Ok(());
+            }
+        }
+        self.launch_now(launch)
+    }
+
+    /// A logging program has written or gone.
+    pub(crate) fn report(&mut self, key: &Key) {
+        let Some(logger) = self.staged.get_mut(key).and_then(|l| l.opened.kept.logger.as_mut()) else {
+            return;
+        };
+        match logger.report() {
+            Report::Pending => {}
+            Report::Ready => {
+                if let Some(launch) = self.unstage(key) {
+                    let (key, reply) = (launch.key.clone(), launch.asked.reply);
+                    if let Err(error) = self.launch_now(launch) {
+                        self.launch_failed(&key, reply, error);
+                    }
+                }
+            }
+            Report::Dead => self.give_up_report(key),
+        }
+    }
+
+    /// A logging program will not report any more.
+    pub(crate) fn give_up_report(&mut self, key: &Key) {
+        if let Some(launch) = self.unstage(key) {
+            if let Some(logger) = &launch.opened.kept.logger {
+                self.kill_logger(logger.pid);
+            }
+            self.launch_failed(key, launch.asked.reply, Logger::dead());
+        }
+    }
+
+    fn unstage(&mut self, key: &Key) -> Option<Launch> {
+        self.sources.retain(|_, source| *source != Source::Report(key.clone()));
+        self.staged.remove(key)
+    }
+
+    fn launch_now(&mut self, launch: Launch) -> Result<()> {
+        let Launch { key, asked, site, request, opened: Opened { ends, kept }, what } = launch;
+        let (console, theirs) = match request.terminal {
+            true => console_pair(&site).map(|(end, console)| (Some(end), console))?,
+            false => (None, Theirs::None),
+        };
+        let given = Given { ends: Some(&ends), extra: theirs.fd() };
+        let spawned = Job::spawn(&given, || match &what {
+            What::Create(creation) => create(&site, creation, theirs.console()?),
+            What::Exec(document) => exec(&site, &key.exec, document, theirs.console()?),
+        });
+        match spawned {
+            Ok(job) => {
+                let launched = Launched { key, reply: asked.reply, site, request, kept, console, what };
+                self.work(job, asked.deadline, Purpose::Launch(Box::new(launched)))
+            }
+            Err(error) => {
+                if let Some(logger) = &kept.logger {
+                    self.kill_logger(logger.pid);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Enters what a launch has made.
+    pub(crate) fn launched(&mut self, launched: Launched, output: Result<Vec<u8>>) {
+        let made = output.and_then(|bytes| {
+            let text = String::from_utf8_lossy(&bytes);
+            let made = Made::parse(&text).ok_or_else(|| Error::internal("the runtime told no process"))?;
+            let console = launched.console.as_ref().map(ConsoleEnd::receive).transpose()?;
+            Ok((made, console))
+        });
+        match made {
+            Ok((made, console)) => self.enter(launched, made, console),
+            Err(error) => {
+                if let Some(logger) = &launched.kept.logger {
+                    self.kill_logger(logger.pid);
+                }
+                if let What::Create(_) = launched.what {
+                    self.sweep_up(launched.site);
+                }
+                self.launch_failed(&launched.key, launched.reply, error);
+            }
+        }
+    }
+
+    fn launch_failed(&mut self, key: &Key, reply: Reply, error: Error) {
+        if key.is_init() {
+            self.creating.retain(|id| *id != key.container);
+        }
+        let text = error.text().to_owned();
+        let kind = error.kind();
+        if let Some(process) = self.process(key).filter(|_| !key.is_init()) {
+            process.starting = false;
+            process.failure = Some(Error::new(kind, text));
+            let waiters = std::mem::take(&mut process.waiters);
+            for waiter in waiters {
+                self.answer(waiter, Ok(crate::queries::wait_response(None)));
+            }
+        }
+        self.answer(reply, Err(error));
+        self.forget_strays();
+        self.release_init_exit(&key.container);
+    }
+
+    /// Takes away what a failed or overdue creation may have left.
+    fn sweep_up(&mut self, site: Site) {
+        let work = || {
+            let _ = site.delete(Deletion::Force);
+            rootfs::unmount(&site.bundle)?;
+            Ok(Vec::new())
+        };
+        match Job::spawn(&Given::default(), work) {
+            Ok(job) => {
+                if let Err(error) = self.work(job, None, Purpose::SweepUp) {
+                    log::error(error.text());
+                }
+            }
+            Err(error) => log::error(error.text()),
+        }
+    }
+
+    fn enter(&mut self, launched: Launched, made: Made, console: Option<OwnedFd>) {
+        let Launched { key, reply, site, request, mut kept, what, .. } = launched;
+        let pid = made.pid;
+        let (pumps, terminal) = (std::mem::take(&mut kept.pumps), kept.terminal.take());
+        let moving = Moving { pumps, terminal: terminal.zip(console) };
+        self.pids.insert(pid, key.clone());
+        match what {
+            What::Create(creation) => {
+                let mut init = Process::recorded(request, Bytes::new());
+                (init.pid, init.kept) = (pid, kept);
+                self.creating.retain(|id| *id != key.container);
+                self.containers.insert(key.container.clone(), container(site, init, &made));
+                self.watch_memory(&key.container);
+                self.attach(&key, moving);
+                self.created(&key, reply, creation.rootfs);
+            }
+            What::Exec(_) => {
+                let Some(process) = self.process(&key) else { return };
+                (process.pid, process.kept, process.starting) = (pid, kept, false);
+                process.state = process.state.next(Event::Started).unwrap_or(process.state);
+                process.document = Bytes::new();
+                self.attach(&key, moving);
+                self.exec_started(&key, reply);
+            }
+        }
+        self.meet_stray(pid);
+        self.release_held(&key);
+    }
+
+    /// An exit that was noticed before its process was known.
+    fn meet_stray(&mut self, pid: i32) {
+        if let Some(index) = self.strays.iter().position(|(exit, _)| exit.pid == pid) {
+            let (exit, at) = self.strays.swap_remove(index);
+            self.process_exited(pid, Exited { status: exit.status as u32, at });
+        }
+        self.forget_strays();
+    }
+
+    /// Without launches under way no unknown child can become a known one.
+    fn forget_strays(&mut self) {
+        let launching = self.jobs.values().any(|working| matches!(working.purpose, Purpose::Launch(_)));
+        if !launching {
+            self.strays = Vec::new();
+        }
+    }
+
+    /// Sends a logging program away that has nothing to log.
+    pub(crate) fn kill_logger(&mut self, pid: i32) {
+        if self.loggers.contains_key(&pid) {
+            signal(pid, libc::SIGKILL);
+        }
+    }
+}
+
+fn container(site: Site, init: Process, made: &Made) -> Container {
+    Container {
+        site,
+        init,
+        execs: Default::default(),
+        private_pids: made.private_pids,
+        swept: false,
+        busy: false,
+        orders: Default::default(),
+        cgroup: Cgroup::load(&made.cgroup).ok().filter(|_| !made.cgroup.is_empty()),
+        oom: None,
+    }
+}
+
+/// In the child: makes the bundle ready, mounts the root file system and creates the container.
+fn create(site: &Site, creation: &Creation, console: Console) -> Result<Vec<u8>> {
+    rootfs::prepare(&site.bundle, &creation.options_json, &creation.program)?;
+    let mount = |m: &wire::api::types::Mount| Mount {
+        kind: m.r#type.clone(),
+        source: m.source.clone(),
+        target: m.target.clone(),
+        options: m.options.clone(),
+    };
+    let mounts: Vec<Mount> = creation.rootfs.iter().map(mount).collect();
+    rootfs::mount(&site.bundle, &mounts)?;
+    match site.create(console) {
+        Ok(pid) => Ok(Made::find(pid, site).to_text().into_bytes()),
+        Err(error) => match rootfs::unmount(&site.bundle) {
+            Ok(()) => Err(error),
+            Err(second) => Err(error.beside(second)),
+        },
+    }
+}
+
+/// In the child: adds a process.
+fn exec(site: &Site, exec_id: &str, json: &[u8], console: Console) -> Result<Vec<u8>> {
+    let mut document: Document =
+        serde_json::from_slice(json).map_err(|e| Error::unknown(format!("read process: {e}")))?;
+    document.terminal = !matches!(console, Console::None);
+    let pid = site.exec(exec_id, &document, console)?;
+    Ok(Made { pid, ..Made::default() }.to_text().into_bytes())
+}
+
+/// What the child tells of what it made.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Made {
+    pid: i32,
+    private_pids: bool,
+    cgroup: std::collections::BTreeMap<String, PathBuf>,
+}
+
+impl Made {
+    /// Finds out about a new container; what cannot be found out is left empty.
+    fn find(pid: i32, site: &Site) -> Self {
+        let cgroup = Cgroup::of_pid(pid).map(|group| group.paths()).unwrap_or_default();
+        Self { pid, private_pids: rootfs::has_private_pids(&site.bundle), cgroup }
+    }
+
+    fn to_text(&self) -> String {
+        let mut text = format!("pid {}\n", self.pid);
+        if self.private_pids {
+            text.push_str("private-pids \n");
+        }
+        for (controller, path) in &self.cgroup {
+            text.push_str(&format!("cgroup {controller}={}\n", path.display()));
+        }
+        text
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let mut made = Self::default();
+        for (word, rest) in text.lines().filter_map(|line| line.split_once(' ')) {
+            match word {
+                "pid" => made.pid = rest.parse().ok()?,
+                "private-pids" => made.private_pids = true,
+                "cgroup" => {
+                    // A version 1 hierarchy may be called `name=…`, a path below a mount point has no `=/`.
+                    let (controller, path) = rest.split_once("=/")?;
+                    made.cgroup.insert(controller.to_owned(), format!("/{path}").into());
+                }
+                _ => {}
+            }
+        }
+        (made.pid > 0).then_some(made)
+    }
+}
+
+/// The runtime's end of the console.
+enum Theirs {
+    None,
+    Pair(OwnedFd),
+    Path(PathBuf),
+}
+
+impl Theirs {
+    fn fd(&self) -> Option<&OwnedFd> {
+        match self {
+            Self::Pair(fd) => Some(fd),
+            Self::None | Self::Path(_) => None,
+        }
+    }
+
+    fn console(&self) -> Result<Console> {
+        Ok(match self {
+            Self::None => Console::None,
+            Self::Pair(fd) => Console::Fd(crate::stdio::open::duplicate(fd)?),
+            Self::Path(path) => Console::Socket(path.clone()),
+        })
+    }
+}
+
+/// Numbers the sockets of consoles.
+static CONSOLES: AtomicU32 = AtomicU32::new(0);
+
+fn console_pair(site: &Site) -> Result<(ConsoleEnd, Theirs)> {
+    let failed = |text: String| Error::unknown(format!("failed to create console socket: {text}"));
+    if site.runtime == crate::site::Runtime::Embedded {
+        let (ours, theirs) = kernel::socket::packet_pair().map_err(|e| failed(e.to_string()))?;
+        kernel::pty::set_blocking(&ours, kernel::pty::Blocking::No).map_err(|e| failed(e.to_string()))?;
+        return Ok((ConsoleEnd::Pair(ours), Theirs::Pair(theirs)));
+    }
+    // The bundle's path is too long for a socket's.
+    let number = CONSOLES.fetch_add(1, Ordering::Relaxed);
+    let path = std::env::temp_dir().join(format!("gantry-pty-{}-{number}.sock", std::process::id()));
+    let _ = std::fs::remove_file(&path);
+    let listener = UnixListener::bind(&path).map_err(|e| failed(e.to_string()))?;
+    listener.set_nonblocking(true).map_err(|e| failed(e.to_string()))?;
+    Ok((ConsoleEnd::Listener(listener, path.clone()), Theirs::Path(path)))
+}
+
+impl ConsoleEnd {
+    /// The master, which the runtime has sent before it ended.
+    fn receive(&self) -> Result<OwnedFd> {
+        let failed = |text: String| Error::unknown(format!("failed to retrieve console master: {text}"));
+        // The name of the terminal comes with the descriptor; 4096 bytes is all a runtime sends.
+        let mut name = [0; 4096];
+        let received = match self {
+            Self::Pair(socket) => kernel::socket::receive(socket, &mut name),
+            Self::Listener(listener, _) => {
+                let (socket, _) = listener.accept().map_err(|e| failed(e.to_string()))?;
+                kernel::socket::receive(&socket, &mut name)
+            }
+        };
+        let (_, fds) = received.map_err(|e| failed(e.to_string()))?;
+        fds.into_iter().next().ok_or_else(|| failed("no descriptor came".to_owned()))
+    }
+}
+
+impl Drop for ConsoleEnd {
+    fn drop(&mut self) {
+        if let Self::Listener(_, path) = self {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_made_survives_the_pipe() {
+        let cgroup =
+            [("memory", "/sys/fs/cgroup/memory/a b"), ("name=systemd", "/x"), ("", "/sys/fs/cgroup/u")];
+        let cgroup = cgroup.map(|(c, p)| (c.to_owned(), PathBuf::from(p))).into_iter().collect();
+        let made = Made { pid: 7, private_pids: true, cgroup };
+        assert_eq!(Made::parse(&made.to_text()), Some(made));
+        assert_eq!(Made::parse("pid 0\n"), None);
+    }
+}

@@ -1,0 +1,264 @@
+//! Requests on a container that exclude each other: one is carried out at a time, the others wait in order.
+
+use std::time::Instant;
+
+use ::runtime::{Deletion as Manner, Target};
+use model::{Error, Result};
+use wire::api::event::{TaskCheckpointed, TaskPaused, TaskResumed, TaskStart};
+use wire::api::task_v3 as api;
+
+use crate::checkpoint;
+use crate::container::{Key, Order, OrderVerb};
+use crate::dispatch::{Answer, Asked, message, not_created};
+use crate::job::{Given, Job, Output};
+use crate::launch::Launched;
+use crate::log;
+use crate::poller::Interest;
+use crate::rootfs;
+use crate::shim::{Alarm, Shim, Source, Working, signal};
+use crate::site::Site;
+use crate::state::{Event, State, Verb};
+
+/// Orders of one container that may wait.
+const WAITING: usize = 64;
+
+/// What the end of a job means.
+#[derive(Debug)]
+pub enum Purpose {
+    /// A process was launched.
+    Launch(Box<Launched>),
+    /// An order of a container was carried out.
+    Order(String, Box<Order>),
+    /// The processes of a container whose first one is gone were killed.
+    Sweep(String),
+    /// The processes of a container were listed.
+    List(String, crate::container::Reply),
+    /// A container frozen at its end was thawed.
+    Thaw,
+    /// What a failed creation left was taken away.
+    SweepUp,
+}
+
+impl Shim {
+    /// Enters a job under way.
+    pub(crate) fn work(&mut self, job: Job, deadline: Option<Instant>, purpose: Purpose) -> Result<()> {
+        let pid = job.pid;
+        let watched = self.poller.add(&job, Interest::Read);
+        let token = match watched {
+            Ok(token) => token,
+            Err(e) => {
+                signal(pid, libc::SIGKILL);
+                return Err(Error::io("watch", "a runtime call", e));
+            }
+        };
+        self.sources.insert(token, Source::Job(pid));
+        let timer = deadline.map(|at| self.timers.set(at, Alarm::Job(pid)));
+        self.jobs.insert(pid, Working { job, token, purpose, timer, overdue: false });
+        Ok(())
+    }
+
+    /// A job's child was reaped.
+    pub(crate) fn job_done(&mut self, working: Working, status: i32) {
+        let Working { job, token, purpose, timer, overdue } = working;
+        self.sources.remove(&token);
+        self.poller.remove(&job);
+        if let Some(timer) = timer {
+            self.timers.cancel(timer);
+        }
+        let mut output = job.finish(status);
+        if overdue && output.is_err() {
+            output = Err(Error::new(model::Kind::DeadlineExceeded, "context deadline exceeded"));
+        }
+        match purpose {
+            Purpose::Launch(launched) => self.launched(*launched, output),
+            Purpose::Order(id, order) => self.ordered(&id, *order, output),
+            Purpose::Sweep(id) => self.swept(&id, output),
+            Purpose::List(id, reply) => self.listed(&id, reply, output),
+            Purpose::Thaw | Purpose::SweepUp => {
+                if let Err(error) = output {
+                    log::warn(error.text());
+                }
+            }
+        }
+    }
+
+    /// Takes an order: it is carried out when those before it are.
+    pub(crate) fn order(&mut self, asked: Asked, id: &str, verb: OrderVerb) -> Answer {
+        let container = self.containers.get_mut(id).ok_or_else(not_created)?;
+        if container.orders.len() >= WAITING {
+            return Err(Error::unavailable(format!("{WAITING} requests wait for container {id} already")));
+        }
+        container.orders.push_back(Order { reply: asked.reply, deadline: asked.deadline, verb });
+        self.next_order(id);
+        Ok(None)
+    }
+
+    /// Carries out the next order that may run; refuses those before it.
+    pub(crate) fn next_order(&mut self, id: &str) {
+        loop {
+            let Some(container) = self.containers.get_mut(id).filter(|c| !c.busy) else { return };
+            let Some(order) = container.orders.pop_front() else { return };
+            let reply = order.reply;
+            match self.carry_out(id, order) {
+                Ok(()) => return,
+                Err(error) => self.answer(reply, Err(error)),
+            }
+        }
+    }
+
+    fn carry_out(&mut self, id: &str, order: Order) -> Result<()> {
+        let container = self.containers.get_mut(id).ok_or_else(not_created)?;
+        container.init.state.admit_init(admission(&order.verb))?;
+        let site = container.site.clone();
+        let spawned = match &order.verb {
+            OrderVerb::Start => spawn(|| site.start()),
+            OrderVerb::Delete => spawn(|| remove(&site)),
+            OrderVerb::Pause => spawn(|| site.pause()),
+            OrderVerb::Resume => spawn(|| site.resume()),
+            OrderVerb::Update(json) => spawn(|| site.update(json)),
+            OrderVerb::Kill(number, target) => {
+                let paused = container.init.state == State::Paused && *number == libc::SIGKILL;
+                spawn(|| kill(&site, *number, *target, paused))
+            }
+            OrderVerb::Checkpoint(wanted) => spawn(|| checkpoint::dump(&site, wanted)),
+        };
+        let job = spawned?;
+        container.busy = true;
+        let key = Key::init(id);
+        let (reply, deadline) = (order.reply, order.deadline);
+        match &order.verb {
+            OrderVerb::Start => container.init.starting = true,
+            OrderVerb::Pause => pass(&mut container.init.state, Event::PauseBegun),
+            OrderVerb::Delete => self.begin_deletion(&key, reply),
+            _ => {}
+        }
+        self.work(job, deadline, Purpose::Order(id.to_owned(), Box::new(order)))
+    }
+
+    fn ordered(&mut self, id: &str, order: Order, output: Output) {
+        let Some(container) = self.containers.get_mut(id) else { return };
+        container.busy = false;
+        let Order { reply, verb, .. } = order;
+        let key = Key::init(id);
+        match verb {
+            OrderVerb::Start => {
+                container.init.starting = false;
+                let pid = container.init.pid;
+                match output {
+                    Ok(_) => {
+                        pass(&mut container.init.state, Event::Started);
+                        let pid = pid.unsigned_abs();
+                        self.answer_message(reply, &api::StartResponse { pid });
+                        self.publish(&TaskStart { container_id: id.to_owned(), pid });
+                    }
+                    Err(error) => self.answer(reply, Err(error)),
+                }
+                self.release_held(&key);
+            }
+            OrderVerb::Delete => return self.deletion_removed(&key, output),
+            OrderVerb::Pause => {
+                let event = if output.is_ok() { Event::Paused } else { Event::Resumed };
+                // It may have exited meanwhile.
+                if container.init.state == State::Pausing {
+                    pass(&mut container.init.state, event);
+                }
+                if output.is_ok() {
+                    self.publish(&TaskPaused { container_id: id.to_owned() });
+                }
+                self.answer(reply, output.map(|_| Vec::new()));
+            }
+            OrderVerb::Resume => {
+                if output.is_ok() {
+                    if container.init.state == State::Paused {
+                        pass(&mut container.init.state, Event::Resumed);
+                    }
+                    self.publish(&TaskResumed { container_id: id.to_owned() });
+                }
+                self.answer(reply, output.map(|_| Vec::new()));
+            }
+            OrderVerb::Checkpoint(wanted) => {
+                if output.is_ok() {
+                    self.publish(&TaskCheckpointed { container_id: id.to_owned(), checkpoint: wanted.path });
+                }
+                self.answer(reply, output.map(|_| Vec::new()));
+            }
+            OrderVerb::Update(_) | OrderVerb::Kill(..) => self.answer(reply, output.map(|_| Vec::new())),
+        }
+        self.next_order(id);
+    }
+
+    pub(crate) fn answer_message(&mut self, reply: crate::container::Reply, answer: &impl prost::Message) {
+        let answer = message(answer).map(Option::unwrap_or_default);
+        self.answer(reply, answer);
+    }
+
+    /// Kills what is left of a container whose first process is gone, before that exit is told.
+    pub(crate) fn sweep(&mut self, id: &str) {
+        let Some(container) = self.containers.get_mut(id) else { return };
+        container.swept = true;
+        let site = container.site.clone();
+        let spawned = spawn(|| site.kill(libc::SIGKILL, Target::All));
+        let entered = spawned.and_then(|job| self.work(job, None, Purpose::Sweep(id.to_owned())));
+        if let Err(error) = entered {
+            self.swept(id, Err(error));
+        }
+    }
+
+    fn swept(&mut self, id: &str, output: Output) {
+        if let Err(error) = output.map_err(|e| e.during("failed to kill init's children"))
+            && !error.is_not_found()
+        {
+            log::warn(error.text());
+        }
+        self.release_init_exit(id);
+    }
+
+    /// Thaws a container whose first process died frozen.
+    pub(crate) fn thaw(&mut self, id: &str) {
+        let Some(container) = self.containers.get(id) else { return };
+        let site = container.site.clone();
+        let spawned = spawn(|| site.resume());
+        if let Err(error) = spawned.and_then(|job| self.work(job, None, Purpose::Thaw)) {
+            log::warn(error.text());
+        }
+    }
+}
+
+/// Goes on to the next state; one that cannot follow is a mistake of ours that the log shows.
+pub fn pass(state: &mut State, event: Event) {
+    match state.next(event) {
+        Ok(next) => *state = next,
+        Err(refused) => log::error(Error::from(refused).text()),
+    }
+}
+
+fn admission(verb: &OrderVerb) -> Verb {
+    match verb {
+        OrderVerb::Start => Verb::Start,
+        OrderVerb::Delete => Verb::Delete,
+        OrderVerb::Pause => Verb::Pause,
+        OrderVerb::Resume => Verb::Resume,
+        OrderVerb::Update(_) => Verb::Update,
+        OrderVerb::Kill(_, Target::Init) => Verb::Kill,
+        OrderVerb::Kill(_, Target::All) => Verb::KillAll,
+        OrderVerb::Checkpoint(_) => Verb::Checkpoint,
+    }
+}
+
+fn spawn(work: impl FnOnce() -> Result<()>) -> Result<Job> {
+    Job::spawn(&Given::default(), || work().map(|()| Vec::new()))
+}
+
+fn remove(site: &Site) -> Result<()> {
+    site.delete(Manner::Stopped)?;
+    rootfs::unmount(&site.bundle)
+}
+
+fn kill(site: &Site, number: i32, target: Target, paused: bool) -> Result<()> {
+    let killed = site.kill(number, target);
+    if paused {
+        // A frozen process dies only when it is thawed.
+        let _ = site.resume();
+    }
+    killed
+}
