@@ -49,6 +49,13 @@ enum Source {
     Sandbox(Endpoint),
 }
 
+/// The place that is prepared for a task.
+struct Place {
+    id: ContainerId,
+    bundle: Bundle,
+    source: Source,
+}
+
 impl Inner {
     /// Creates a task and returns its first process' pid. Nothing is left behind on an error.
     pub(crate) async fn create(self: Arc<Self>, mut making: Making) -> Result<u32> {
@@ -66,7 +73,7 @@ impl Inner {
         let bundle = self.bundle(&making.namespace, &id);
         let source = self.find_source(&making).await.map_err(failed_to_start)?;
         self.make_bundle(&making, &bundle, &source).await?;
-        match self.bring_up(&making, id, &bundle, source).await {
+        match self.bring_up(&making, Place { id, bundle: bundle.clone(), source }).await {
             Ok((shim, log)) => {
                 reserved.fill(&shim);
                 let pid = shim.exits.pid();
@@ -96,9 +103,13 @@ impl Inner {
         if !create.api_address.is_empty() {
             return Endpoint::from_request(&create.api_address, create.api_version).map(Some);
         }
-        let dir = self.setup.sandboxes_dir().join(&*making.namespace).join(&making.container.sandbox);
-        let file = dir.join(bundle::BOOTSTRAP);
-        let text = blocking(move || Ok(std::fs::read_to_string(file).ok())).await?;
+        let text = match ContainerId::new(&making.container.sandbox) {
+            Ok(sandbox) => {
+                let dir = self.setup.sandboxes_dir().join(&*making.namespace).join(&*sandbox);
+                blocking(move || Ok(std::fs::read_to_string(dir.join(bundle::BOOTSTRAP)).ok())).await?
+            }
+            Err(_) => None,
+        };
         if text.is_none() {
             let (task, sandbox) = (&making.container.id, &making.container.sandbox);
             tracing::warn!(task, sandbox, "sandbox not found, the task gets a shim of its own");
@@ -117,29 +128,25 @@ impl Inner {
     }
 
     /// Starts or joins the shim and has it create the task.
-    async fn bring_up(
-        &self,
-        making: &Making,
-        id: ContainerId,
-        bundle: &Bundle,
-        source: Source,
-    ) -> Result<(Arc<Shim>, Option<Log>)> {
+    async fn bring_up(&self, making: &Making, place: Place) -> Result<(Arc<Shim>, Option<Log>)> {
+        let Place { id, bundle, source } = place;
         let (binary, mut log) = match &source {
             Source::Sandbox(_) => (None, None),
             Source::Binary(path) => {
-                let log = Log::open(bundle, format!("{}/{id}", making.namespace)).map_err(failed_to_start)?;
+                let log =
+                    Log::open(&bundle, format!("{}/{id}", making.namespace)).map_err(failed_to_start)?;
                 (Some(path.clone()), Some(log))
             }
         };
         let making_it = async {
             let (endpoint, channel) = self
-                .start(making, bundle, source)
+                .start(making, &bundle, source)
                 .await
                 .map_err(|e| failed_to_start(e.during("start failed")))?;
             let shim = Arc::new(Shim {
                 namespace: making.namespace.clone(),
                 id,
-                bundle: bundle.clone(),
+                bundle,
                 binary,
                 channel,
                 address: endpoint.address,

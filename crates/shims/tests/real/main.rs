@@ -3,6 +3,7 @@
 mod stage;
 
 mod deaths;
+mod groups;
 mod life;
 mod refusals;
 mod reloads;

@@ -47,7 +47,7 @@ async fn an_exit_while_the_daemon_was_away_is_told_once() {
         stage.rest();
         let init = Pid::from_raw(pid.cast_signed()).expect("pid");
         kill_process(init, Signal::KILL).expect("kill");
-        until(|| !is_running(init)).await;
+        stage.stopped("x").await;
         assert_eq!(stage.come_back().await, Reloaded { kept: 1, removed: 0 });
         stage.shims.announce();
         let id = ContainerId::new("x").expect("id").to_string();

@@ -225,18 +225,39 @@ impl Stage {
 
     /// The pid of a task's shim.
     pub async fn shim_pid(&self, id: &str) -> rustix::process::Pid {
+        let request = task_v3::ConnectRequest { id: id.to_owned() };
+        let answer: task_v3::ConnectResponse = self.ask(id, "Connect", &request).await;
+        rustix::process::Pid::from_raw(answer.shim_pid.cast_signed()).expect("pid")
+    }
+
+    /// Waits until a shim knows that its task has ended, without the daemon.
+    pub async fn stopped(&self, id: &str) {
+        let request = task_v3::StateRequest { id: id.to_owned(), ..Default::default() };
+        let stopped = async {
+            let mut tick = tokio::time::interval(Duration::from_millis(5));
+            loop {
+                tick.tick().await;
+                let state: task_v3::StateResponse = self.ask(id, "State", &request).await;
+                if state.status() == wire::api::process::Status::Stopped {
+                    return;
+                }
+            }
+        };
+        within(stopped).await;
+    }
+
+    /// Asks a shim past the daemon.
+    async fn ask<A: Message + Default>(&self, id: &str, method: &str, request: &impl Message) -> A {
         let client = ttrpc::client::Client::connect(self.socket(id)).await.expect("connect");
-        let services = [task_v3::task_methods::SERVICE, task_v2::task_methods::SERVICE];
-        for service in services {
+        for service in [task_v3::task_methods::SERVICE, task_v2::task_methods::SERVICE] {
             let invocation = ttrpc::client::Invocation {
                 service: service.to_owned(),
-                method: "Connect".to_owned(),
-                payload: task_v3::ConnectRequest { id: id.to_owned() }.encode_to_vec().into(),
+                method: method.to_owned(),
+                payload: request.encode_to_vec().into(),
                 ..Default::default()
             };
             if let Ok(answer) = client.call(invocation).await {
-                let answer = task_v3::ConnectResponse::decode(answer).expect("answer");
-                return rustix::process::Pid::from_raw(answer.shim_pid.cast_signed()).expect("pid");
+                return A::decode(answer).expect("answer");
             }
         }
         panic!("the shim knows no version of the API");
