@@ -204,16 +204,18 @@ pub fn read_status(dir: &Path, reference: &str) -> Result<Option<Status>> {
         )));
     }
     let text = |name: &str| fs::read_to_string(dir.join(name)).unwrap_or_default();
-    let time =
-        |name: &str| Timestamp::from_rfc3339(text(name).trim()).unwrap_or(Timestamp { seconds: 0, nanos: 0 });
-    let offset = fs::metadata(dir.join("data")).map_or(0, |m| m.len());
+    let time = |name: &str| Timestamp::from_rfc3339(text(name).trim());
+    // An ingest that was torn while it was made is none.
+    let (Some(started_at), Ok(data)) = (time("startedat"), fs::metadata(dir.join("data"))) else {
+        return Ok(None);
+    };
     Ok(Some(Status {
         reference: found,
-        offset,
+        offset: data.len(),
         total: text("total").trim().parse().unwrap_or(0),
         expected: String::new(),
-        started_at: time("startedat"),
-        updated_at: time("updatedat"),
+        started_at,
+        updated_at: time("updatedat").unwrap_or(started_at),
     }))
 }
 
