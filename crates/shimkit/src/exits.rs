@@ -98,6 +98,7 @@ impl Shim {
         let pid = process.pid.unsigned_abs();
         let waiters = std::mem::take(&mut process.waiters);
         self.stop_input(key);
+        self.hold_unread(key);
         self.publish(&TaskExit {
             container_id: key.container.clone(),
             id: key.id().to_owned(),

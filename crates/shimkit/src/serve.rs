@@ -143,6 +143,8 @@ fn settle(bundle: &Path, listener: &UnixListener, core_scheduling: bool) -> Resu
     install_fd(&null, 1).map_err(failed)?;
     let log = open_log(bundle);
     install_fd(log.as_ref().map_or(null.as_fd(), AsFd::as_fd), 2).map_err(failed)?;
+    // Nothing that closes itself may be left when all is closed.
+    drop((null, log));
     close_all_except(&[listener.as_raw_fd()]).map_err(failed)
 }
 

@@ -224,7 +224,7 @@ impl Shim {
                 }
                 self.advance_deletion(&key);
             }
-            Alarm::Look(key) => self.advance_deletion(&key),
+            Alarm::Look(key) => self.look(&key),
             Alarm::Report(key) => self.give_up_report(&key),
             Alarm::LoggerEnd(pid) => self.end_logger(pid, libc::SIGTERM),
             Alarm::LoggerKill(pid) => self.end_logger(pid, libc::SIGKILL),

@@ -215,7 +215,9 @@ impl Site {
             Runtime::Program(name) => {
                 let program = Program { name, site: self };
                 let output = program.run(program.command("ps").args(["--format", "json"]).arg(&self.id))?;
-                serde_json::from_slice(&output).map_err(|e| Error::unknown(format!("OCI runtime ps: {e}")))
+                let pids: Option<Vec<i32>> = serde_json::from_slice(&output)
+                    .map_err(|e| Error::unknown(format!("OCI runtime ps failed: {e}")))?;
+                Ok(pids.unwrap_or_default())
             }
         }
     }

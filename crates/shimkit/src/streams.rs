@@ -19,7 +19,7 @@ use crate::pump::{Method, Pump, Waiting};
 use crate::queries::exit_fields;
 use crate::shim::{Alarm, Shim, Source};
 use crate::state::Event;
-use crate::stdio::open::{TerminalEnds, duplicate};
+use crate::stdio::open::{TerminalEnds, duplicate, writer_of};
 
 /// How long a removal waits for output to be taken.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -29,7 +29,7 @@ const DRAIN: Duration = Duration::from_secs(10);
 const LEFT_BEHIND: u64 = 64 << 10;
 
 /// How often unread output is looked at.
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 /// How long a logging program may go on after the end of output before it is asked to end.
 const LOGGER_GRACE: Duration = Duration::from_secs(1);
@@ -212,22 +212,39 @@ impl Shim {
         let Some(process) = self.process(key) else { return };
         let Some(deletion) = process.deletion.as_ref().filter(|deletion| deletion.removed) else { return };
         if !deletion.overdue {
+            if pumping || !process.kept.late.is_empty() {
+                return;
+            }
             if process.kept.readers.iter().any(|reader| !is_hung_up(reader)) {
                 return self.watch_hang_up(key);
-            }
-            if pumping {
-                return;
-            }
-            if process.kept.readers.iter().any(is_brimful) {
-                // Nothing tells when a client reads on.
-                self.timers.set(Instant::now() + LOOK_AGAIN, Alarm::Look(key.clone()));
-                return;
             }
         }
         match process.kept.logger.as_ref().map(|logger| logger.pid) {
             Some(pid) => self.end_logging(key, pid),
             None => self.finish_deletion(key),
         }
+    }
+
+    /// Keeps fifos with much unread output open for readers that are still to come.
+    pub(crate) fn hold_unread(&mut self, key: &Key) {
+        let Some(process) = self.process(key) else { return };
+        let full = process.kept.readers.iter().filter(|reader| is_brimful(reader));
+        let late: Vec<OwnedFd> = full.filter_map(|reader| writer_of(reader).ok()).collect();
+        if !late.is_empty() {
+            process.kept.late = late;
+            self.timers.set(Instant::now() + LOOK_AGAIN, Alarm::Look(key.clone()));
+        }
+    }
+
+    /// Looks whether readers have come. Nothing tells when a client reads on.
+    pub(crate) fn look(&mut self, key: &Key) {
+        let Some(process) = self.process(key) else { return };
+        if process.kept.readers.iter().any(is_brimful) {
+            self.timers.set(Instant::now() + LOOK_AGAIN, Alarm::Look(key.clone()));
+            return;
+        }
+        process.kept.late = Vec::new();
+        self.advance_deletion(key);
     }
 
     fn end_logging(&mut self, key: &Key, pid: i32) {
@@ -263,18 +280,18 @@ impl Shim {
         let waiters = std::mem::take(&mut process.waiters);
         self.timers.cancel(deletion.timer);
         let (exit_status, exited_at) = exit_fields(deletion.exited);
-        if key.is_init() {
-            let container_id = key.container.clone();
-            self.publish(&TaskDelete { container_id, pid, exit_status, exited_at, ..Default::default() });
+        match key.is_init() {
+            true => {
+                let container_id = key.container.clone();
+                self.publish(&TaskDelete { container_id, pid, exit_status, exited_at, ..Default::default() });
+                self.remove_container(&key.container);
+            }
+            false => self.remove_exec(key),
         }
         for waiter in waiters {
             self.answer(waiter, Ok(crate::queries::wait_response(deletion.exited)));
         }
         self.answer_message(deletion.reply, &api::DeleteResponse { pid, exit_status, exited_at });
-        match key.is_init() {
-            true => self.remove_container(&key.container),
-            false => self.remove_exec(key),
-        }
     }
 
     fn remove_container(&mut self, id: &str) {

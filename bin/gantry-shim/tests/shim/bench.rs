@@ -260,6 +260,7 @@ impl Drop for Bench {
     /// A failed test leaves a shim and a container behind; both go.
     fn drop(&mut self) {
         if std::thread::panicking() {
+            eprintln!("{}", std::fs::read_to_string(self.bundle.join("log")).unwrap_or_default());
             let _ = Command::new(env!("CARGO_BIN_EXE_gantry-shim"))
                 .args(["-namespace", "bench", "-id", &self.id, "-bundle"])
                 .arg(&self.bundle)
@@ -276,6 +277,7 @@ pub fn make_bundle(dir: &Path, id: &str, config: &Value) -> PathBuf {
     std::fs::create_dir(&bundle).expect("mkdir");
     std::fs::set_permissions(&bundle, std::fs::Permissions::from_mode(0o700)).expect("chmod");
     std::fs::create_dir(bundle.join("work")).expect("mkdir");
+    std::fs::write(bundle.join("log"), "").expect("write");
     std::fs::write(bundle.join("config.json"), config.to_string()).expect("write");
     bundle
 }

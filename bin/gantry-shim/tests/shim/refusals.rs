@@ -5,6 +5,15 @@ use wire::api::task_v3 as api;
 use wire::api::types::Descriptor;
 
 use crate::bench::Bench;
+use crate::with_runtimes;
+
+with_runtimes! {
+    unknown_containers_and_processes => super::unknown_containers_and_processes_by;
+    what_the_state_forbids => super::what_the_state_forbids_by;
+    what_makes_no_sense => super::what_makes_no_sense_by;
+    streams_that_are_not_there => super::streams_that_are_not_there_by;
+    an_exec_that_cannot_start_stays_and_fails_the_same_way_again => super::an_exec_that_cannot_start_stays_and_fails_the_same_way_again_by;
+}
 
 async fn refused(bench: &Bench, method: &str, request: &impl Message) -> String {
     bench.try_call::<()>(method, request).await.expect_err(method)
@@ -14,9 +23,8 @@ fn of(id: &str) -> api::StateRequest {
     api::StateRequest { id: id.to_owned(), ..Default::default() }
 }
 
-#[tokio::test]
-async fn unknown_containers_and_processes() {
-    let bench = Bench::start("", "sleep 1000").await;
+async fn unknown_containers_and_processes_by(runtime: &str) {
+    let bench = Bench::start(runtime, "sleep 1000").await;
     for method in
         ["State", "Start", "Delete", "Pids", "Pause", "Resume", "Kill", "Exec", "Update", "Wait", "Stats"]
     {
@@ -35,9 +43,8 @@ async fn unknown_containers_and_processes() {
     bench.finish().await;
 }
 
-#[tokio::test]
-async fn what_the_state_forbids() {
-    let bench = Bench::start("", "sleep 1000").await;
+async fn what_the_state_forbids_by(runtime: &str) {
+    let bench = Bench::start(runtime, "sleep 1000").await;
     bench.create(|_| ()).await;
     let me = of(&bench.id);
     assert_eq!(refused(&bench, "Pause", &me).await, "Unknown: cannot pause task in created state");
@@ -60,9 +67,8 @@ async fn what_the_state_forbids() {
     bench.finish().await;
 }
 
-#[tokio::test]
-async fn what_makes_no_sense() {
-    let bench = Bench::start("", "sleep 1000").await;
+async fn what_makes_no_sense_by(runtime: &str) {
+    let bench = Bench::start(runtime, "sleep 1000").await;
     let mut creation = bench.creation();
     creation.options = Some(wire::Any::pack(&Descriptor::default()));
     let text = refused(&bench, "Create", &creation).await;
@@ -84,9 +90,8 @@ async fn what_makes_no_sense() {
     bench.finish().await;
 }
 
-#[tokio::test]
-async fn streams_that_are_not_there() {
-    let bench = Bench::start("", "true").await;
+async fn streams_that_are_not_there_by(runtime: &str) {
+    let bench = Bench::start(runtime, "true").await;
     let copy = "Unknown: failed to start io pipe copy: unable to copy pipes: containerd-shim: opening file";
     let table = [
         (["", "/x/out", ""], format!("{copy} \"/x/out\" failed: open /x/out: no such file or directory")),
@@ -121,9 +126,8 @@ async fn streams_that_are_not_there() {
     bench.finish().await;
 }
 
-#[tokio::test]
-async fn an_exec_that_cannot_start_stays_and_fails_the_same_way_again() {
-    let bench = Bench::start("", "sleep 1000").await;
+async fn an_exec_that_cannot_start_stays_and_fails_the_same_way_again_by(runtime: &str) {
+    let bench = Bench::start(runtime, "sleep 1000").await;
     bench.create(|_| ()).await;
     bench.start_task().await;
     bench

@@ -8,23 +8,29 @@ use wire::api::task_v3 as api;
 use wire::api::types::RuntimeInfo;
 
 use crate::bench::{Bench, call_start, config, creation, make_bundle, unique};
+use crate::with_runtimes;
+
+with_runtimes! {
+    containers_of_a_group_share_a_shim => super::containers_of_a_group_share_a_shim_by;
+    delete_cleans_up_after_a_dead_shim => super::delete_cleans_up_after_a_dead_shim_by;
+    a_second_version_client_is_served_too => super::a_second_version_client_is_served_too_by;
+}
 
 const SHIM: &str = env!("CARGO_BIN_EXE_gantry-shim");
 
-#[tokio::test]
-async fn containers_of_a_group_share_a_shim() {
+async fn containers_of_a_group_share_a_shim_by(runtime: &str) {
     let id = unique();
     let mut first = config(&id, "sleep 1000");
     first["annotations"]["io.kubernetes.cri.sandbox-id"] = id.clone().into();
-    let bench = Bench::start_with("", id.clone(), first.clone()).await;
+    let bench = Bench::start_with(runtime, id.clone(), first.clone()).await;
     bench.create(|_| ()).await;
     let second = format!("{id}-b");
     let mut config = config(&second, "exit 4");
     config["annotations"] = first["annotations"].clone();
     let bundle = make_bundle(bench.dir.path(), &second, &config);
-    let result = call_start(bench.dir.path(), &bundle, &second, "");
+    let result = call_start(bench.dir.path(), &bundle, &second, runtime);
     assert_eq!(result.address, format!("unix://{}", bench.address.display()));
-    let request = creation(bench.dir.path(), &bundle, &second, "");
+    let request = creation(bench.dir.path(), &bundle, &second, runtime);
     bench.call::<api::CreateTaskResponse>("Create", &request).await;
     bench
         .call::<api::StartResponse>("Start", &api::StartRequest { id: second.clone(), ..Default::default() })
@@ -46,9 +52,8 @@ async fn containers_of_a_group_share_a_shim() {
     bench.finish().await;
 }
 
-#[tokio::test]
-async fn delete_cleans_up_after_a_dead_shim() {
-    let bench = Bench::start("", "sleep 1000").await;
+async fn delete_cleans_up_after_a_dead_shim_by(runtime: &str) {
+    let bench = Bench::start(runtime, "sleep 1000").await;
     let pid = bench.create(|_| ()).await;
     bench.start_task().await;
     Command::new("kill").args(["-9", &bench.shim_pid.to_string()]).status().expect("kill");
@@ -75,9 +80,8 @@ async fn delete_cleans_up_after_a_dead_shim() {
     assert!(!mounts.contains(bench.bundle.to_str().expect("utf-8")));
 }
 
-#[tokio::test]
-async fn a_second_version_client_is_served_too() {
-    let bench = Bench::start("", "true").await;
+async fn a_second_version_client_is_served_too_by(runtime: &str) {
+    let bench = Bench::start(runtime, "true").await;
     let client = Client::connect(&bench.address).await.expect("connect");
     let invocation = ttrpc::client::Invocation {
         service: "containerd.task.v2.Task".into(),

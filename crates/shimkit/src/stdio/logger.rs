@@ -94,6 +94,8 @@ fn hand_over(fds: [&OwnedFd; 3]) -> kernel::Result<()> {
         let fd = fd.as_ref().map_err(|e| kernel::KernelError::new("dup", "", *e))?;
         install_fd(fd, number)?;
     }
+    // Nothing that closes itself may be left when all is closed.
+    drop(lifted);
     close_all_except(&[3, 4, 5])
 }
 

@@ -5,7 +5,7 @@
 //! as a hang-up, and a writer of standard input until the client closes it. Plain files are never handed out, since a
 //! process could cut them short; a pipe and a pump stand between. No open here waits.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt};
 use std::path::Path;
 
@@ -59,6 +59,8 @@ pub struct Kept {
     pub stdin_holder: Option<OwnedFd>,
     /// Our readers of output fifos; a hang-up there is the end of all writers.
     pub readers: Vec<OwnedFd>,
+    /// Our writers of output fifos of an ended process with much unread: a reader may still come, and finds an end.
+    pub late: Vec<OwnedFd>,
     /// Pumps of output, to be run.
     pub pumps: Vec<Pump>,
     /// Ends that wait for the terminal's master.
@@ -269,6 +271,11 @@ fn open(path: impl AsRef<Path>, flags: OFlags) -> Result<OwnedFd> {
     let mode = Mode::from_raw_mode(0o644);
     openat(CWD, path, flags | OFlags::CLOEXEC | OFlags::NOCTTY, mode)
         .map_err(|e| Error::io("open", path, e.into()))
+}
+
+/// A writer of the fifo that `reader` reads.
+pub fn writer_of(reader: &OwnedFd) -> Result<OwnedFd> {
+    open(format!("/proc/self/fd/{}", reader.as_raw_fd()), OFlags::WRONLY | OFlags::NONBLOCK)
 }
 
 fn is_fifo(path: &str) -> Result<bool> {
