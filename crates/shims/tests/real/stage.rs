@@ -268,11 +268,51 @@ impl Stage {
 }
 
 impl Drop for Stage {
+    /// Removes the empty control groups above the containers', and whatever a failed test has left.
     fn drop(&mut self) {
-        let groups = std::fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten();
-        for group in groups {
-            let _ = std::fs::remove_dir(group.path().join(&*self.scope.namespace));
+        let name = self.scope.namespace.as_str();
+        if std::thread::panicking() {
+            kill_all(name);
+            unmount_all(self.dir.path());
         }
+        for group in std::fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten() {
+            let group = group.path().join(name);
+            for container in std::fs::read_dir(&group).into_iter().flatten().flatten() {
+                let _ = std::fs::remove_dir(container.path());
+            }
+            let _ = std::fs::remove_dir(group);
+        }
+    }
+}
+
+/// Kills the shims and the containers of a namespace and waits for their end.
+fn kill_all(namespace: &str) {
+    let marks = |file: &str, sep: u8| {
+        let text = std::fs::read(file).unwrap_or_default();
+        text.split(|b| *b == sep).any(|part| String::from_utf8_lossy(part).contains(namespace))
+    };
+    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = processes.filter_map(|p| p.file_name().to_str()?.parse::<i32>().ok());
+    for pid in pids.filter(|pid| *pid != std::process::id().cast_signed()) {
+        if (marks(&format!("/proc/{pid}/cmdline"), 0) || marks(&format!("/proc/{pid}/cgroup"), b'\n'))
+            && let Some(pid) = rustix::process::Pid::from_raw(pid)
+            && let Ok(fd) = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())
+        {
+            let _ = rustix::process::pidfd_send_signal(&fd, rustix::process::Signal::KILL);
+            let mut polled = [rustix::event::PollFd::new(&fd, rustix::event::PollFlags::IN)];
+            let patience = rustix::event::Timespec { tv_sec: 5, tv_nsec: 0 };
+            let _ = rustix::event::poll(&mut polled, Some(&patience));
+        }
+    }
+}
+
+fn unmount_all(dir: &Path) {
+    let info = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let points = info.lines().filter_map(|line| line.split(' ').nth(4));
+    let mut below: Vec<&str> = points.filter(|point| Path::new(point).starts_with(dir)).collect();
+    below.reverse();
+    for point in below {
+        let _ = rustix::mount::unmount(point, rustix::mount::UnmountFlags::DETACH);
     }
 }
 
