@@ -6,6 +6,7 @@ use crate::disk::disk;
 use crate::events::Exchange;
 use crate::gc::{self, Collector, Disks, Pressure};
 use crate::snapshots::{self, Snapshotter};
+use crate::tasks::Tasks;
 use crate::{containers, images, leases, namespaces, sandboxes};
 use model::Result;
 use std::collections::BTreeMap;
@@ -22,7 +23,9 @@ pub struct Parts {
     pub blobs: Arc<dyn model::content::Blobs>,
     /// The snapshot drivers by name, probed.
     pub drivers: BTreeMap<String, Arc<dyn model::snapshots::Driver>>,
-    /// The exchange; whoever runs shims has it too.
+    /// Whoever runs shims.
+    pub runtime: Arc<dyn model::tasks::Runtime>,
+    /// The exchange; whoever runs shims tells it of tasks.
     pub events: Arc<Exchange>,
     /// Which blobs namespaces share.
     pub sharing: Sharing,
@@ -30,7 +33,7 @@ pub struct Parts {
     pub gc: gc::Config,
 }
 
-/// The nouns of the daemon that are kept in its store.
+/// The nouns of the daemon: what is kept in its store, and the tasks behind its containers.
 pub struct Engine {
     /// Namespaces.
     pub namespaces: Arc<dyn model::namespaces::Namespaces>,
@@ -46,6 +49,8 @@ pub struct Engine {
     pub leases: Arc<dyn model::leases::Leases>,
     /// Sandbox records.
     pub sandboxes: Arc<dyn model::sandboxes::Sandboxes>,
+    /// Tasks: not in the store, but behind its containers.
+    pub tasks: Arc<dyn model::tasks::Tasks>,
     /// The exchange.
     pub events: Arc<Exchange>,
     /// The collector.
@@ -92,13 +97,13 @@ impl Engine {
             stop: stopped,
         };
         let running = Running { stop, task: tokio::spawn(task.run()) };
+        let containers =
+            Arc::new(containers::Containers { database: database.clone(), pressure: pressure.clone() });
         let as_trait = |(name, s)| (name, Arc::new(s) as Arc<dyn model::snapshots::Snapshotter>);
         Ok(Self {
-            namespaces: Arc::new(namespaces::Namespaces {
-                database: database.clone(),
-                pressure: pressure.clone(),
-            }),
-            containers: Arc::new(containers::Containers { database: database.clone(), pressure }),
+            namespaces: Arc::new(namespaces::Namespaces { database: database.clone(), pressure }),
+            tasks: Arc::new(Tasks::new(containers.clone(), parts.runtime)),
+            containers,
             images: Arc::new(images::Images { database: database.clone(), collector: collector.clone() }),
             content: Arc::new(content),
             snapshotters: snapshotters.into_iter().map(as_trait).collect(),

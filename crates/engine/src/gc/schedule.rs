@@ -163,11 +163,11 @@ impl Task {
                     due = Some(earlier(due, Instant::now() + self.config.schedule_delay));
                     continue;
                 }
+                () = timer => {}
                 () = pressure.changed() => {
                     due = self.after_pressure(due, &history, &pressure);
                     continue;
                 }
-                () = timer => {}
             }
             let answers: Vec<Waiter> = std::mem::take(&mut waiters);
             let result = self.collect(&pressure).await;

@@ -1,9 +1,11 @@
 //! Small honest things: blobs in memory, snapshots as plain directories, events as text.
 
+use model::containers::Container;
 use model::content::{Blob, Blobs, Info, Ingest, Ingesting, Status};
 use model::events::{Codec, Event};
 use model::snapshots::{Driver, Layer, Usage};
-use model::{Any, Error, Labels, Mount, Result, Timestamp};
+use model::tasks::{Create, Runtime, Task};
+use model::{Any, Error, Labels, Mount, Namespace, Result, Scope, Timestamp};
 use oci::Digest;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -239,5 +241,24 @@ impl Codec for Plain {
     fn field(&self, event: &Any, path: &[&str]) -> Option<String> {
         let text = std::str::from_utf8(&event.value).ok()?;
         text.lines().find_map(|l| l.strip_prefix(&path.join("."))?.strip_prefix('=')).map(str::to_owned)
+    }
+}
+
+/// A runtime without tasks.
+pub struct Idle;
+
+#[async_trait::async_trait]
+impl Runtime for Idle {
+    async fn create(&self, _: &Scope, _: &Container, _: &Create) -> Result<u32> {
+        Err(Error::not_implemented("tasks"))
+    }
+    fn get(&self, _: &Scope, id: &str) -> Result<Arc<dyn Task>> {
+        Err(Error::new(model::Kind::NotFound, format!("task {id} not found")))
+    }
+    fn list(&self, _: &Namespace) -> Vec<Arc<dyn Task>> {
+        Vec::new()
+    }
+    fn owns(&self, _: &Namespace, _: &str) -> bool {
+        false
     }
 }

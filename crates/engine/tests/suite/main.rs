@@ -9,7 +9,7 @@ mod snapshots;
 
 use engine::events::Exchange;
 use engine::{Engine, Parts};
-use fakes::{Directories, Memory, Plain};
+use fakes::{Directories, Idle, Memory, Plain};
 use model::events::{Events, Subscription};
 use model::leases::Lease;
 use model::{Labels, Namespace, Scope};
@@ -81,8 +81,15 @@ async fn open(
         pause_threshold: 1e-9,
         ..Default::default()
     };
-    let parts =
-        Parts { store, blobs: blobs.clone(), drivers, events: Exchange::new(Arc::new(Plain)), sharing, gc };
+    let parts = Parts {
+        store,
+        blobs: blobs.clone(),
+        drivers,
+        runtime: Arc::new(Idle),
+        events: Exchange::new(Arc::new(Plain)),
+        sharing,
+        gc,
+    };
     let engine = Engine::open(parts).await.expect("an engine");
     // The first collection looks at everything; it is over when the tests begin, and the next one is far away.
     engine.collector.collect().await.expect("collects");
