@@ -13,7 +13,6 @@ use engine::diff::{Diffs, Durability};
 use engine::events::Exchange;
 use engine::plugins::{About, Plugins};
 use engine::streams::Streams;
-use engine::tasks::Tasks;
 use engine::transfer::Transfers;
 use engine::{Engine, Parts};
 use model::Namespace;
@@ -42,19 +41,20 @@ pub async fn run(config: Config) -> Result<()> {
     let blobs = content::Store::open(config.root.join("io.containerd.content.v1.content"))?;
     let blobs: Arc<dyn model::content::Blobs> = Arc::new(blobs);
     let events = Exchange::new(Arc::new(wire::events::Payloads));
+    let shims = shims(&config, events.clone())?;
     let database = config.root.join("io.gantry.metadata.v1.redb/meta.redb");
     let engine = Engine::open(Parts {
         store: Arc::new(store::Store::open(&database)?),
         blobs: blobs.clone(),
         drivers: built.snapshots.clone(),
+        runtime: Arc::new(shims.clone()),
         events: events.clone(),
         sharing: sharing(&config)?,
         gc: collection(&config)?,
     })
     .await?;
-    let shims = shims(&config, events.clone())?;
     let reloaded = shims.reload(Arc::new(Known(engine.containers.clone()))).await?;
-    let services = services(&config, &engine, (built, blobs, shims.clone()))?;
+    let services = services(&config, &engine, built, blobs)?;
 
     let grpc = &config.plugins.grpc;
     let limits = grpc::Limits { receive: grpc.max_recv_message_size, send: grpc.max_send_message_size };
@@ -172,9 +172,12 @@ fn log_level(level: &str) -> shims::LogLevel {
     }
 }
 
-type Made = (plugins::Built, Arc<dyn model::content::Blobs>, Shims);
-
-fn services(config: &Config, engine: &Engine, (built, blobs, shims): Made) -> Result<grpc::Services> {
+fn services(
+    config: &Config,
+    engine: &Engine,
+    built: plugins::Built,
+    blobs: Arc<dyn model::content::Blobs>,
+) -> Result<grpc::Services> {
     let find = |name: &String| {
         built.differs.get(name).cloned().with_context(|| format!("diff-service: differ {name:?} is not built in"))
     };
@@ -193,7 +196,7 @@ fn services(config: &Config, engine: &Engine, (built, blobs, shims): Made) -> Re
         sandboxes: engine.sandboxes.clone(),
         diff,
         events: engine.events.clone(),
-        tasks: Arc::new(Tasks::new(engine.containers.clone(), Arc::new(shims))),
+        tasks: engine.tasks.clone(),
         transfer: Arc::new(transfer),
         accept: streams,
         introspection: Arc::new(Plugins::new(about(config, built.entries)?)),

@@ -34,8 +34,8 @@ pub async fn grpc(mut socket: Socket, services: grpc::Services, limits: Limits, 
 /// The listener fails.
 pub async fn ttrpc(mut socket: Socket, events: Arc<dyn Events>, shims: Shims, stop: Stop) -> Result<()> {
     let listener = socket.listener.take().context("the socket is served already")?;
-    let server = ttrpc::Server::default().unary(events_methods::SERVICE, events_methods::FORWARD, move |call| {
-        forward(events.clone(), shims.clone(), call.body)
+    let server = ttrpc::server::Server::default().unary(events_methods::SERVICE, events_methods::FORWARD, move |call| {
+        forward(events.clone(), shims.clone(), call.payload)
     });
     server.serve(listener, stopped(stop)).await.context("serve shims")
 }
