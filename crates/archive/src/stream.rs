@@ -168,7 +168,7 @@ mod tests {
 
     #[test]
     fn everything_arrives_in_order_and_is_hashed() {
-        let data: Vec<u8> = (0..3_000_001u32).map(|i| (i * 7 >> 3) as u8).collect();
+        let data: Vec<u8> = (0..3_000_001u32).map(|i| ((i * 7) >> 3) as u8).collect();
         let mut out = Vec::new();
         let mut hashing = std::thread::scope(|scope| {
             let mut hashing = Hashing::new(Ahead::spawn(scope, &data[..]));
