@@ -100,7 +100,7 @@ async fn a_bundle_is_as_containerd_makes_it() {
         }
         assert!(std::fs::metadata(bundle.join("log")).expect("log").file_type().is_fifo());
         let binary = std::fs::read_to_string(bundle.join("shim-binary-path")).expect("binary");
-        assert_eq!(binary, peer.display().to_string());
+        assert_eq!(binary, peer.shim.display().to_string());
         let exit = within(stage.task("b").delete()).await.expect("delete a created task");
         assert_eq!(exit.status, 0);
         stage.leave().await;

@@ -1,9 +1,8 @@
 //! Requests that fail, and what is left of them: nothing.
 
-use crate::stage::{DEBIAN, Stage, peers, within};
+use crate::stage::{Peer, Stage, peers, within};
 use model::tasks::{Create, Runtime};
 use model::{Kind, Mount, containers::Container};
-use std::path::Path;
 
 async fn refuse(stage: &Stage, container: &Container, request: &Create) -> (Kind, String) {
     let error = within(stage.shims.create(&stage.scope, container, request)).await.expect_err("refused");
@@ -14,7 +13,7 @@ async fn refuse(stage: &Stage, container: &Container, request: &Create) -> (Kind
 
 #[tokio::test]
 async fn runtimes_that_cannot_be_started() {
-    let stage = Stage::new(Path::new(DEBIAN)).await;
+    let stage = Stage::new(&Peer::debian()).await;
     let silent = stage.dir.path().join("silent");
     std::fs::write(&silent, "#!/bin/sh\n").expect("write");
     let loud = stage.dir.path().join("loud");
@@ -59,7 +58,7 @@ async fn runtimes_that_cannot_be_started() {
 
 #[tokio::test]
 async fn a_shim_that_does_not_come_up_in_time() {
-    let mut stage = Stage::new(Path::new(DEBIAN)).await;
+    let mut stage = Stage::new(&Peer::debian()).await;
     stage.limits.start = std::time::Duration::from_millis(200);
     stage.come_back().await;
     let slow = stage.dir.path().join("slow");

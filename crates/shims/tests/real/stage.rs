@@ -23,19 +23,31 @@ static STAGES: AtomicU32 = AtomicU32::new(0);
 /// Debian's shim of containerd 1.6: version 2 of the task API, options the old way, a bare address.
 pub const DEBIAN: &str = "/usr/bin/containerd-shim-runc-v2";
 
-/// The shims there are to test with: ours and Debian's, or the one that `GANTRY_TEST_SHIM` names.
-pub fn peers() -> Vec<PathBuf> {
-    if let Some(path) = std::env::var_os("GANTRY_TEST_SHIM") {
-        return vec![PathBuf::from(path)];
+/// A shim to test with, and the OCI runtime it is to use: empty for its own choice.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    pub shim: PathBuf,
+    pub runtime: &'static str,
+}
+
+impl Peer {
+    pub fn debian() -> Self {
+        Self { shim: PathBuf::from(DEBIAN), runtime: "" }
     }
-    let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/debug/gantry-shim");
-    let works = std::process::Command::new(&ours).arg("-v").output();
-    let mut peers = Vec::new();
-    if works.is_ok_and(|out| out.status.success() && !out.stdout.is_empty()) {
-        peers.push(ours.canonicalize().expect("it just ran"));
+}
+
+/// Our shim with both runtimes, and Debian's; or the one that `GANTRY_TEST_SHIM` names.
+pub fn peers() -> Vec<Peer> {
+    let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/debug/gantry-shim");
+    let works = std::process::Command::new(&built).arg("-v").output().is_ok_and(|out| out.status.success());
+    let ours = |runtime| Peer { shim: built.canonicalize().expect("it just ran"), runtime };
+    match std::env::var("GANTRY_TEST_SHIM").as_deref() {
+        Ok("ours") => vec![ours("")],
+        Ok("ours with runc") => vec![ours("runc")],
+        Ok("debian") => vec![Peer::debian()],
+        _ if works => vec![ours(""), ours("runc"), Peer::debian()],
+        _ => vec![Peer::debian()],
     }
-    peers.push(PathBuf::from(DEBIAN));
-    peers
 }
 
 /// What somebody was told.
@@ -51,7 +63,7 @@ pub struct Told {
 pub struct Stage {
     pub dir: TempDir,
     pub scope: Scope,
-    pub peer: PathBuf,
+    pub peer: Peer,
     pub shims: Shims,
     pub limits: Limits,
     news: Mutex<mpsc::UnboundedReceiver<Told>>,
@@ -60,7 +72,7 @@ pub struct Stage {
 }
 
 impl Stage {
-    pub async fn new(peer: &Path) -> Self {
+    pub async fn new(peer: &Peer) -> Self {
         let dir = tempfile::Builder::new().prefix("gs").tempdir().expect("dir");
         let name = format!("gs{}-{}", std::process::id(), STAGES.fetch_add(1, Ordering::Relaxed));
         let (tell, news) = mpsc::unbounded_channel();
@@ -70,7 +82,7 @@ impl Stage {
         let shims = Shims::new(setup(dir.path(), limits), sink(tell.clone()));
         let stage = Self {
             scope: Scope::new(namespace),
-            peer: peer.to_path_buf(),
+            peer: peer.clone(),
             shims,
             limits,
             news: Mutex::new(news),
@@ -125,7 +137,7 @@ impl Stage {
     /// The daemon comes back.
     pub async fn come_back(&mut self) -> Reloaded {
         self.shims = Shims::new(setup(self.dir.path(), self.limits), sink(self.tell.clone()));
-        let records = Known(self.peer.display().to_string());
+        let records = Known(self.peer.shim.display().to_string());
         let reloaded = self.shims.reload(Arc::new(records)).await.expect("reload");
         self.serve_events();
         reloaded
@@ -152,13 +164,14 @@ impl Stage {
         });
         let options = wire::api::runc::Options {
             root: self.dir.path().join("runc").display().to_string(),
+            binary_name: self.peer.runtime.to_owned(),
             ..Default::default()
         };
         Container {
             id: id.to_owned(),
             spec: Some(Any { type_url: model::any::SPEC_URL.to_owned(), value: spec.to_string().into() }),
             runtime: RuntimeChoice {
-                name: self.peer.display().to_string(),
+                name: self.peer.shim.display().to_string(),
                 options: Some(wire::Any::pack(&options).into()),
             },
             ..Container::default()
