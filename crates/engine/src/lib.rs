@@ -19,6 +19,7 @@ mod leased;
 mod leases;
 mod masks;
 mod namespaces;
+mod pipe;
 pub mod plugins;
 mod sandboxes;
 mod snapshots;

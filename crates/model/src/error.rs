@@ -14,8 +14,8 @@
 use std::fmt;
 use std::path::Path;
 
-/// A result with the house's error.
-pub type Result<T> = std::result::Result<T, Error>;
+/// A result, with the house's error unless another is named.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What went wrong, as far as a program may care: containerd's error classes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
