@@ -1,8 +1,26 @@
 //! Create: makes a container up to the point where its program would start.
 
+mod outside;
+
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use crate::{Console, Error, Flags, Result};
+use kernel::cgroup::{Cgroup, Entry};
+use kernel::process::is_single_threaded;
+use kernel::{file, socket};
+use oci::runtime::LinuxResources;
+
+use crate::bundle::Bundle;
+use crate::init::Init;
+use crate::privileges::Filter;
+use crate::rootfs::{Plan, open_sources};
+use crate::seccomp::{self, Program};
+use crate::spawn::{NamespacePlan, Spawn};
+use crate::state::Directory;
+use crate::sync::Channel;
+use crate::{Console, Error, Flags, Result, resources};
+
+use outside::Outside;
 
 /// Makes a container from a bundle.
 #[derive(Debug)]
@@ -21,9 +39,135 @@ pub struct Create<'a> {
     pub flags: Flags,
 }
 
+/// What is opened and made before the first process is cloned.
+struct Parts {
+    namespaces: NamespacePlan,
+    program: Option<Program>,
+    console: Option<OwnedFd>,
+    fifo: OwnedFd,
+    cgroup: Cgroup,
+    entry: Entry,
+}
+
 impl Create<'_> {
     /// Creates the container and returns the id of its first process. On failure nothing of it is left.
     pub fn run(self) -> Result<i32> {
-        Err(Error::unknown(format!("create {}: not yet", self.id)))
+        self.create().map_err(|error| error.during("runc create failed"))
+    }
+
+    fn create(self) -> Result<i32> {
+        if !is_single_threaded() {
+            return Err(Error::refused("a process with threads cannot create a container"));
+        }
+        let bundle = Bundle::open(self.bundle, &self.flags)?;
+        let console = connect(&self.console, bundle.process.terminal)?;
+        let directory = Directory::new(self.root, self.id)?;
+        directory.make()?;
+        let created = self.make(&bundle, &directory, console);
+        if created.is_err() {
+            // The first error is the one to tell.
+            let _ = directory.remove();
+        }
+        created
+    }
+
+    fn make(&self, bundle: &Bundle, directory: &Directory, console: Option<OwnedFd>) -> Result<i32> {
+        let namespaces = NamespacePlan::open(&bundle.linux.namespaces, &bundle.linux.time_offsets)?;
+        let program = bundle.linux.seccomp.as_ref().map(seccomp::compile).transpose()?;
+        if let Some(program) = &program {
+            std::fs::write(directory.seccomp(), program.code())
+                .map_err(|error| crate::state::from_io("write", &directory.seccomp(), &error))?;
+        }
+        file::make_fifo(&directory.fifo(), 0o622)?;
+        let fifo = file::open_fifo_both(&directory.fifo())?;
+        let applying = |error: Error| {
+            error.during("unable to apply cgroup configuration").during("unable to start container process")
+        };
+        let cgroup =
+            Cgroup::create(&bundle.cgroup_path(self.id, &self.flags)?).map_err(|e| applying(e.into()))?;
+        let made =
+            resources::for_create(bundle.linux.resources.as_ref().unwrap_or(&LinuxResources::default()))
+                .and_then(|limits| Ok(cgroup.apply(&limits)?))
+                .and_then(|()| Ok(cgroup.entry()?))
+                .map_err(applying)
+                .and_then(|entry| {
+                    let parts = Parts { namespaces, program, console, fifo, cgroup: cgroup.clone(), entry };
+                    self.clone_init(bundle, directory, &parts)
+                });
+        if made.is_err() {
+            // The first error is the one to tell.
+            let _ = cgroup.kill_all(libc::SIGKILL);
+            let _ = cgroup.remove();
+        }
+        made
+    }
+
+    /// Clones the first process and sees it through until it is ready.
+    fn clone_init(&self, bundle: &Bundle, directory: &Directory, parts: &Parts) -> Result<i32> {
+        let user_namespace = parts.namespaces.has_users();
+        let cgroups = parts.cgroup.paths();
+        let plan = Plan {
+            spec: &bundle.spec,
+            linux: &bundle.linux,
+            rootfs: &bundle.rootfs,
+            bundle: &bundle.path,
+            sources: if user_namespace { open_sources(&bundle.spec, &bundle.path)? } else { Vec::new() },
+            cgroups: &cgroups,
+            user_namespace,
+            no_pivot: self.flags.no_pivot,
+        };
+        let (ours, theirs) = Channel::pair()?;
+        let mut outside = Outside::new(self, bundle, directory, parts)?;
+        let init = Init {
+            id: self.id,
+            plan,
+            process: &bundle.process,
+            namespaces: &parts.namespaces,
+            entry: Some(&parts.entry),
+            channel: &theirs,
+            fifo: &parts.fifo,
+            console: parts.console.as_ref(),
+            filter: parts.program.as_ref().map(filter),
+            state: outside.state_inside(),
+            keyring: !self.flags.no_new_keyring,
+            preserve_fds: self.flags.preserve_fds,
+        };
+        let spawn = Spawn {
+            namespaces: &parts.namespaces,
+            parent: self.flags.parent,
+            entry: Some(&parts.entry),
+            theirs: &theirs,
+            ours: &ours,
+        };
+        let child =
+            spawn.spawn(|| init.run()).map_err(|error| error.during("unable to start container process"))?;
+        drop(init);
+        // With this end closed here too, the death of the process shows as the end of the conversation.
+        drop(theirs);
+        outside.attend(child, &ours)
+    }
+}
+
+/// A compiled filter as the kernel takes it.
+pub(crate) fn filter(program: &Program) -> Filter<'_> {
+    Filter { code: program.code(), flags: program.flags() }
+}
+
+/// The socket a terminal is sent through; refuses when a terminal has nowhere to go, or a socket gets none.
+pub(crate) fn connect(console: &Console, terminal: bool) -> Result<Option<OwnedFd>> {
+    match (console, terminal) {
+        (Console::None, false) => Ok(None),
+        (Console::None, true) => {
+            Err(Error::invalid("cannot allocate tty if runc will detach without setting console socket"))
+        }
+        (_, false) => {
+            Err(Error::invalid("cannot use console socket if runc will not detach or allocate tty"))
+        }
+        (Console::Socket(path), true) => Ok(Some(socket::connect(path)?)),
+        (Console::Fd(fd), true) => {
+            let copy =
+                fd.try_clone().map_err(|error| Error::unknown(format!("dup console socket: {error}")))?;
+            Ok(Some(copy))
+        }
     }
 }

@@ -78,3 +78,15 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+impl From<kernel::KernelError> for Error {
+    fn from(error: kernel::KernelError) -> Self {
+        Self::unknown(error.to_string())
+    }
+}
+
+impl From<kernel::cgroup::Error> for Error {
+    fn from(error: kernel::cgroup::Error) -> Self {
+        Self::unknown(error.to_string())
+    }
+}

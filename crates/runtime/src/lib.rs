@@ -4,17 +4,28 @@
 //! it forks and goes on working in the child; it checks this. The caller's descriptors 0, 1 and 2 become those of
 //! the container unless the process asks for a terminal. The other verbs may be called from anywhere.
 //!
-//! Not here: checkpoint and restore, rootless operation, AppArmor and SELinux labels.
+//! Not here: checkpoint and restore, rootless operation, SELinux labels of mounts, Intel RDT, addresses of moved network
+//! devices.
 
+mod bundle;
+pub mod cli;
 mod create;
 mod error;
 mod exec;
 mod features;
+mod hooks;
+mod init;
 mod lifecycle;
+mod placement;
+mod privileges;
+mod program;
 mod query;
 pub mod resources;
+mod rootfs;
 pub mod seccomp;
+mod spawn;
 mod state;
+mod sync;
 
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;

@@ -1,1 +1,323 @@
-//! The state directory of a container.
+//! The state directory of a container: `<root>/<id>/` with `state.json`, `exec.fifo` until the start, and the
+//! compiled filter for later execs.
+//!
+//! Names of files and keys are runc's, so that tools which look there find what they know. `config` holds only what
+//! the verbs of this crate need again.
+
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use kernel::cgroup::Cgroup;
+use kernel::{Errno, KernelError, pidfd, procfs};
+use oci::runtime::{Hook, LinuxCapabilities, PosixRlimit, State};
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Kind, Result};
+
+/// Longest name of a container, as the file system allows it.
+const LONGEST_ID: usize = 1024;
+
+/// `state.json`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Record {
+    pub id: String,
+    pub init_process_pid: i32,
+    pub init_process_start: u64,
+    pub created: String,
+    pub config: Config,
+    pub rootless: bool,
+    pub cgroup_paths: BTreeMap<String, PathBuf>,
+    pub namespace_paths: BTreeMap<String, String>,
+    pub external_descriptors: Vec<String>,
+    pub intel_rdt_path: String,
+}
+
+/// What later verbs need of the bundle's configuration.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Config {
+    pub version: String,
+    pub rootfs: String,
+    /// `key=value`: the annotations, and the bundle as `bundle=`.
+    pub labels: Vec<String>,
+    pub namespaces: Vec<NamespaceRecord>,
+    pub no_new_privileges: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub capabilities: Option<LinuxCapabilities>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rlimits: Vec<PosixRlimit>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub poststop: Vec<Hook>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seccomp: Option<SeccompRecord>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub personality: Option<u64>,
+}
+
+/// A namespace of the container.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct NamespaceRecord {
+    /// `NEWPID` and so on.
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub path: String,
+}
+
+/// How the filter in `seccomp.bpf` is loaded.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct SeccompRecord {
+    pub flags: u32,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub listener_path: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub listener_metadata: String,
+}
+
+/// Where a container is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Status {
+    Created,
+    Running,
+    Paused,
+    Stopped,
+}
+
+impl Status {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+/// Paths of one container's state.
+#[derive(Clone, Debug)]
+pub(crate) struct Directory {
+    pub path: PathBuf,
+}
+
+impl Directory {
+    /// The directory of container `id`; says whether the name is allowed.
+    pub fn new(root: &Path, id: &str) -> Result<Self> {
+        check_id(id)?;
+        Ok(Self { path: root.join(id) })
+    }
+
+    /// Makes it. An existing one means that the container exists.
+    pub fn make(&self) -> Result<()> {
+        let failed = |error: std::io::Error, path: &Path| from_io("mkdir", path, &error);
+        match make_directory(&self.path) {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                Err(Error::new(Kind::AlreadyExists, "container with given ID already exists"))
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                if let Some(root) = self.path.parent() {
+                    std::fs::create_dir_all(root).map_err(|error| failed(error, root))?;
+                }
+                make_directory(&self.path).map_err(|error| failed(error, &self.path))
+            }
+            Err(error) => Err(failed(error, &self.path)),
+        }
+    }
+
+    pub fn fifo(&self) -> PathBuf {
+        self.path.join("exec.fifo")
+    }
+
+    pub fn seccomp(&self) -> PathBuf {
+        self.path.join("seccomp.bpf")
+    }
+
+    fn record(&self) -> PathBuf {
+        self.path.join("state.json")
+    }
+
+    /// Removes the files and the directory; what is not there is no error.
+    pub fn remove(&self) -> Result<()> {
+        for file in [self.record(), self.fifo(), self.seccomp()] {
+            gone(&file, std::fs::remove_file(&file))?;
+        }
+        match std::fs::remove_dir(&self.path) {
+            // Something else lies there, perhaps a file of a write that was cut off.
+            Err(error) if error.raw_os_error() == Some(Errno::NOTEMPTY.raw_os_error()) => {
+                gone(&self.path, std::fs::remove_dir_all(&self.path))
+            }
+            other => gone(&self.path, other),
+        }
+    }
+
+    /// Writes the record in one step.
+    pub fn write(&self, record: &Record) -> Result<()> {
+        let text = serde_json::to_vec(record).map_err(|error| Error::unknown(error.to_string()))?;
+        replace_file(&self.record(), &text)
+    }
+
+    /// Reads the record; a missing one means that there is no such container.
+    pub fn read(&self) -> Result<Record> {
+        let path = self.record();
+        let text = match std::fs::read(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(Error::not_found()),
+            Err(error) => return Err(from_io("read", &path, &error)),
+        };
+        serde_json::from_slice(&text)
+            .map_err(|error| Error::unknown(format!("parse {}: {error}", path.display())))
+    }
+}
+
+impl Record {
+    /// A descriptor of the first process, if it still runs.
+    pub fn init(&self) -> Result<Option<OwnedFd>> {
+        if self.init_process_pid <= 0 {
+            return Ok(None);
+        }
+        let opened = match pidfd::open(self.init_process_pid) {
+            Ok(opened) => opened,
+            Err(error) if error.errno() == Errno::SRCH => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        // The number is looked at after the descriptor was opened: if it is still the same process now, it was then.
+        match procfs::stat(self.init_process_pid) {
+            Ok(stat) if stat.is_dead() || stat.start != self.init_process_start => Ok(None),
+            Ok(_) => Ok(Some(opened)),
+            Err(error) if matches!(error.errno(), Errno::NOENT | Errno::SRCH) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The container's control group.
+    pub fn cgroup(&self) -> Result<Cgroup> {
+        Ok(Cgroup::load(&self.cgroup_paths)?)
+    }
+
+    /// Where the container is in its life.
+    pub fn status(&self, directory: &Directory) -> Result<Status> {
+        if self.init()?.is_none() {
+            return Ok(Status::Stopped);
+        }
+        if self.cgroup()?.is_frozen()? {
+            return Ok(Status::Paused);
+        }
+        Ok(if directory.fifo().exists() { Status::Created } else { Status::Running })
+    }
+
+    /// The bundle and the annotations, from the labels.
+    pub fn labels(&self) -> (String, BTreeMap<String, String>) {
+        let mut bundle = String::new();
+        let mut annotations = BTreeMap::new();
+        for label in &self.config.labels {
+            match label.split_once('=') {
+                Some(("bundle", path)) => bundle = path.to_owned(),
+                Some((key, value)) => drop(annotations.insert(key.to_owned(), value.to_owned())),
+                None => {}
+            }
+        }
+        (bundle, annotations)
+    }
+
+    /// The document hooks read. A stopped container has no process.
+    pub fn hook_state(&self, status: &str, pid: i32) -> State {
+        let (bundle, annotations) = self.labels();
+        State {
+            oci_version: self.config.version.clone(),
+            id: self.id.clone(),
+            status: status.to_owned(),
+            pid,
+            bundle,
+            annotations,
+        }
+    }
+
+    /// Whether the container has a pid namespace of its own, so that its other processes die with the first one.
+    pub fn has_own_pids(&self) -> bool {
+        self.config.namespaces.iter().any(|namespace| namespace.kind == "NEWPID" && namespace.path.is_empty())
+    }
+}
+
+/// Writes a file that appears with its whole content or not at all.
+pub(crate) fn replace_file(path: &Path, content: &[u8]) -> Result<()> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let temporary = path.with_file_name(format!(".{name}"));
+    std::fs::write(&temporary, content).map_err(|error| from_io("open", &temporary, &error))?;
+    std::fs::rename(&temporary, path).map_err(|error| from_io("rename", path, &error))
+}
+
+/// The moment as RFC 3339 in UTC with nanoseconds.
+pub(crate) fn now() -> String {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    format_time(since.as_secs(), since.subsec_nanos())
+}
+
+/// Days are counted in eras of 400 years that begin in March, so that leap days come last.
+fn format_time(seconds: u64, nanoseconds: u32) -> String {
+    let (days, rest) = (seconds / 86_400 + 719_468, seconds % 86_400);
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    let (hour, minute, second) = (rest / 3_600, rest / 60 % 60, rest % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{nanoseconds:09}Z")
+}
+
+/// A container's name is one path component of letters, digits and `_+-.`.
+fn check_id(id: &str) -> Result<()> {
+    let letters = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+-.".contains(&byte));
+    if id.is_empty() {
+        return Err(Error::invalid("container id cannot be empty"));
+    }
+    if !letters || id == "." || id == ".." || id.len() > LONGEST_ID {
+        return Err(Error::invalid("invalid container ID format"));
+    }
+    Ok(())
+}
+
+fn make_directory(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new().mode(0o711).create(path)
+}
+
+fn gone(path: &Path, result: std::io::Result<()>) -> Result<()> {
+    match result {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(from_io("remove", path, &error)),
+        _ => Ok(()),
+    }
+}
+
+/// A failed file operation in the kernel's words: `open /x: permission denied`.
+pub(crate) fn from_io(step: &'static str, path: &Path, error: &std::io::Error) -> Error {
+    KernelError::from_io(step, path, error).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times() {
+        assert_eq!(format_time(0, 0), "1970-01-01T00:00:00.000000000Z");
+        assert_eq!(format_time(951_782_400, 5), "2000-02-29T00:00:00.000000005Z");
+        assert_eq!(format_time(1_798_761_599, 0), "2026-12-31T23:59:59.000000000Z");
+    }
+
+    #[test]
+    fn ids() {
+        for good in ["a", "A-b_c.d+1", "..."] {
+            assert!(check_id(good).is_ok(), "{good}");
+        }
+        for bad in ["", ".", "..", "a/b", "a b", "ä"] {
+            assert_eq!(check_id(bad).unwrap_err().kind(), Kind::Invalid, "{bad}");
+        }
+    }
+}
