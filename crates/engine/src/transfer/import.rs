@@ -125,15 +125,18 @@ impl Blobs {
         let reference = format!("import-{}-{what}", fresh::name());
         let expected = expected.map(Digest::to_string).unwrap_or_default();
         let ingest = Ingest { reference: reference.clone(), total: 0, expected: expected.clone() };
-        let writer = match self.handle.block_on(self.content.writer(&self.scope, ingest)) {
+        let mut writer = match self.handle.block_on(self.content.writer(&self.scope, ingest)) {
             Err(e) if e.is_already_exists() => {
                 fill(&mut std::io::sink())?;
                 return Digest::parse(&expected).map_err(|e| Error::invalid(e));
             }
             other => other?,
         };
+        // The ref is fresh: bytes that are there already are the blob itself, adopted from another namespace.
+        let adopted = self.handle.block_on(writer.status())?.offset > 0;
         let mut ingesting = Ingesting { writer, handle: &self.handle };
-        let stored = fill(&mut ingesting).and_then(|()| {
+        let filled = if adopted { fill(&mut std::io::sink()) } else { fill(&mut ingesting) };
+        let stored = filled.and_then(|()| {
             let digest = self.handle.block_on(ingesting.writer.digest())?;
             let commit = Commit { expected, ..Commit::default() };
             match self.handle.block_on(ingesting.writer.commit(commit)) {
