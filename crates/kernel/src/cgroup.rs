@@ -32,7 +32,7 @@ use std::path::PathBuf;
 
 pub use entry::Entry;
 pub use error::{Error, Result};
-pub use host::Version;
+pub use host::{Version, held};
 pub use oom::OomWatch;
 pub use resources::{
     Access, BlockIo, Cpu, DeviceKind, DeviceRule, DeviceWeight, Memory, Rdma, Resources, Throttle,

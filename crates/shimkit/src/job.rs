@@ -88,7 +88,8 @@ fn settle(given: &Given<'_>, sink: &OwnedFd) -> Result<()> {
         }
     }
     .map_err(failed)?;
-    let mut keep = vec![sink.as_raw_fd()];
+    let mut keep = kernel::cgroup::held();
+    keep.push(sink.as_raw_fd());
     keep.extend(given.extra.map(AsRawFd::as_raw_fd));
     close_all_except(&keep).map_err(failed)
 }

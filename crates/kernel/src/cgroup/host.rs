@@ -5,7 +5,7 @@
 //! is not found there is looked up in `/proc/self/mountinfo`.
 
 use std::fs;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -80,6 +80,14 @@ impl Hierarchy {
     }
 }
 
+static HOST: OnceLock<Host> = OnceLock::new();
+
+/// The descriptors that this process holds for its host's hierarchies. A forked child that closes what it inherited
+/// must keep them, or it can do nothing with control groups.
+pub fn held() -> Vec<RawFd> {
+    HOST.get().map_or_else(Vec::new, |host| host.hierarchies.iter().map(|h| h.dir.as_raw_fd()).collect())
+}
+
 /// All hierarchies of the host, version 1 first.
 #[derive(Debug)]
 pub(super) struct Host {
@@ -93,7 +101,6 @@ pub(super) struct Host {
 impl Host {
     /// This host's, found once per process.
     pub fn get() -> Result<&'static Host> {
-        static HOST: OnceLock<Host> = OnceLock::new();
         if let Some(host) = HOST.get() {
             return Ok(host);
         }
