@@ -1,6 +1,6 @@
 //! From a blob's bytes to tar bytes: gzip (several members), zstd (several frames), or as they are.
 
-use std::io::{self, BufRead, BufReader, Chain, Cursor, Read};
+use std::io::{self, BufReader, Chain, Cursor, Read};
 
 use flate2::bufread::MultiGzDecoder;
 
@@ -94,10 +94,6 @@ fn peek(stream: &mut (dyn Read + Send)) -> io::Result<Vec<u8>> {
 impl Read for Decompressor<'_> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         match &mut self.0 {
-            Inner::Plain(source) if out.len() >= BUFFER && source.buffer().is_empty() => {
-                source.fill_buf()?;
-                source.read(out)
-            }
             Inner::Plain(source) => source.read(out),
             Inner::Gzip(decoder) => decoder.read(out),
             Inner::Zstd(decoder) => decoder.read(out),

@@ -30,7 +30,8 @@ impl Walking {
 impl Driver for Walking {
     fn apply(&self, apply: &Apply, layer: &mut (dyn Read + Send)) -> Result<Applied> {
         let kind = apply.diff.media_type.as_str();
-        if !media_type::is_layer(kind) || kind.ends_with("+encrypted") {
+        let foreign = kind.ends_with("+encrypted") || kind.starts_with(media_type::EROFS_LAYER);
+        if !media_type::is_layer(kind) || foreign {
             return Err(Error::not_implemented(format!("differ walking: media type {kind:?}")));
         }
         let input = if kind == media_type::OCI_LAYER { Input::Plain } else { Input::Detect };

@@ -38,6 +38,7 @@ pub fn look<T>(
 ) -> Result<T> {
     if let [only] = upper
         && let Some(Overlay { upper: Some(directory), lowers }) = Overlay::of(only)
+        && says_all(only)
         && shown(lower).is_some_and(|below| below == lowers)
     {
         return work(&Source::Upper { upper: directory, lowers });
@@ -72,11 +73,50 @@ impl Overlay {
         {
             return None;
         }
+        // Another user's overlay has other marks than those we write and read.
+        if mount.options.iter().any(|o| o == "userxattr") {
+            return None;
+        }
         let value = |key: &str| mount.options.iter().find_map(|o| o.strip_prefix(key));
         let lowers =
             value("lowerdir=").map(|l| l.split(':').map(PathBuf::from).collect()).unwrap_or_default();
         Some(Self { upper: value("upperdir=").map(PathBuf::from), lowers })
     }
+}
+
+/// Whether an overlay's upper directory says all that is in it: no directory stands for one of another name, no file
+/// has its bytes in a lower layer.
+fn says_all(overlay: &Mount) -> bool {
+    ["redirect_dir", "metacopy"].iter().all(|feature| {
+        let asked = overlay.options.iter().rev().find_map(|o| o.strip_prefix(feature)?.strip_prefix('='));
+        match asked {
+            Some(asked) => asked == "off",
+            None => std::fs::read_to_string(format!("/sys/module/overlay/parameters/{feature}"))
+                .is_ok_and(|value| value.trim() == "N"),
+        }
+    })
+}
+
+/// The mounts to look at the same files without being able to change them. An overlay's upper directory, which may be
+/// in use elsewhere, becomes its nearest lower one.
+fn read_only(mounts: &[Mount]) -> Vec<Mount> {
+    let mut mounts = mounts.to_vec();
+    let Some(last) = mounts.last_mut() else { return mounts };
+    if last.kind == "overlay" {
+        let upper = last.options.iter().find_map(|o| o.strip_prefix("upperdir=").map(str::to_owned));
+        if let Some(upper) = upper {
+            let own = ["upperdir=", "workdir=", "uidmap=", "gidmap="];
+            last.options.retain(|o| !own.iter().any(|key| o.starts_with(key)));
+            for option in &mut last.options {
+                if let Some(lowers) = option.strip_prefix("lowerdir=") {
+                    *option = format!("lowerdir={upper}:{lowers}");
+                }
+            }
+        }
+    }
+    last.options.retain(|o| o != "rw" && o != "ro");
+    last.options.push("ro".into());
+    mounts
 }
 
 /// The directory that a bind mount shows.
@@ -98,7 +138,7 @@ fn see<T>(temporary: &Path, mounts: &[Mount], work: impl FnOnce(Option<&Path>) -
     match mounts {
         [] => work(None),
         [only] if bound(only).is_some() => work(bound(only).as_deref()),
-        _ => mounted(temporary, mounts, |at| work(Some(at))),
+        _ => mounted(temporary, &read_only(mounts), |at| work(Some(at))),
     }
 }
 
@@ -123,12 +163,14 @@ fn mounted<T>(temporary: &Path, mounts: &[Mount], work: impl FnOnce(&Path) -> Re
     }
 }
 
+/// A mount for a while: its writes must not be lost, whatever its owner thinks of them.
 fn converted(mount: &Mount) -> mount::Mount {
+    let volatile = |option: &str| matches!(option, "volatile" | "fsync=volatile");
     mount::Mount {
         kind: mount.kind.clone(),
         source: mount.source.clone(),
         target: mount.target.clone(),
-        options: mount.options.clone(),
+        options: mount.options.iter().filter(|o| !volatile(o)).cloned().collect(),
     }
 }
 

@@ -76,7 +76,12 @@ fn layers_go_there_and_back() {
 fn what_is_not_a_layer_is_left_to_the_next_differ() {
     let dir = tempfile::tempdir().expect("tempdir");
     let driver = Walking::new(dir.path().join("tmp"));
-    for media_type in ["text/plain", "application/vnd.oci.image.layer.v1.tar+encrypted"] {
+    for media_type in [
+        "text/plain",
+        "application/vnd.oci.image.layer.v1.tar+encrypted",
+        "application/vnd.erofs.layer.v1",
+        "application/vnd.erofs.layer.v1+zstd",
+    ] {
         let diff = Target { media_type: media_type.into(), ..Target::default() };
         let apply = Apply { diff, mounts: vec![bind(dir.path())], ..Apply::default() };
         assert_eq!(
@@ -87,4 +92,38 @@ fn what_is_not_a_layer_is_left_to_the_next_differ() {
     let mut read_only = bind(dir.path());
     read_only.options = vec!["ro".into()];
     assert!(apply(&driver, b"", vec![read_only]).is_err());
+}
+
+/// The ways of looking at one change: the upper directory alone, mounted, and with an option that forbids the shortcut.
+#[test]
+fn every_way_of_looking_sees_the_same_while_a_container_writes() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let path = |name: &str| dir.path().join(name);
+    let driver = Walking::new(path("tmp"));
+    for name in ["base", "other", "at"] {
+        std::fs::create_dir(path(name)).expect("mkdir");
+    }
+    std::fs::create_dir_all(path("base/dir/below")).expect("mkdir");
+    std::fs::write(path("base/dir/gone"), "gone").expect("write");
+    let top = overlay(&path("top"), &path("base"));
+    let running = kernel::mount::Mount {
+        kind: top.kind.clone(),
+        source: top.source.clone(),
+        target: String::new(),
+        options: top.options.clone(),
+    };
+    running.mount(&path("at")).expect("mount");
+    std::fs::remove_dir_all(path("at/dir")).expect("remove");
+    std::fs::create_dir(path("at/dir")).expect("mkdir");
+    std::fs::write(path("at/dir/new"), "new").expect("write");
+    let lower = [bind(&path("base"))];
+    let (_, short) = compare(&driver, &lower, std::slice::from_ref(&top));
+    let mut long = top.clone();
+    long.options.push("redirect_dir=nofollow".into());
+    let (_, mounted) = compare(&driver, &lower, &[long]);
+    let (_, seen) = compare(&driver, &lower, &[bind(&path("at"))]);
+    std::fs::write(path("at/dir/later"), "still writable").expect("write");
+    kernel::mount::unmount(&path("at"), kernel::mount::Detach::Yes).expect("unmount");
+    assert_eq!(short, seen, "the upper directory alone");
+    assert_eq!(mounted, seen, "mounted beside the running one");
 }

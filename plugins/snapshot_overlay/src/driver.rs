@@ -3,7 +3,7 @@
 use crate::{Config, probe};
 use model::snapshots::{Driver, Kind, Layer, Usage};
 use model::{Error, Labels, Mount, Result};
-use std::fs::{DirBuilder, create_dir, remove_dir_all, rename};
+use std::fs::{DirBuilder, remove_dir_all, rename};
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, chown};
 use std::path::{Path, PathBuf};
@@ -128,7 +128,7 @@ impl Overlay {
         DirBuilder::new().mode(0o755).create(&fs).map_err(|e| Error::io("mkdir", &fs, e))?;
         if layer.kind == Kind::Active {
             let work = dir.join("work");
-            create_dir(&work).map_err(|e| Error::io("mkdir", &work, e))?;
+            DirBuilder::new().mode(0o711).create(&work).map_err(|e| Error::io("mkdir", &work, e))?;
         }
         let (uid, gid) = self.owner(layer)?;
         if (uid, gid) != (0, 0) {
