@@ -56,6 +56,9 @@ impl Root {
             Err(Errno::NOENT) => {}
             other => return other.during("mkdir", path),
         }
+        if let Some(made) = self.make_last(path, mode) {
+            return Ok(made);
+        }
         let mut todo: Vec<OsString> = components(path);
         let mut done = PathBuf::from(".");
         let mut links = 0;
@@ -78,6 +81,14 @@ impl Root {
             }
         }
         self.open2(&done, flags, Mode::empty()).during("mkdir", path)
+    }
+
+    /// The frequent case: only the last directory of the path is missing.
+    fn make_last(&self, path: &Path, mode: u32) -> Option<OwnedFd> {
+        let (parent, name) = (path.parent()?, path.file_name()?);
+        let parent = self.open2(parent, OFlags::PATH | OFlags::DIRECTORY, Mode::empty()).ok()?;
+        rustix::fs::mkdirat(&parent, name, Mode::from_raw_mode(mode)).ok()?;
+        self.open2(path, OFlags::PATH | OFlags::DIRECTORY, Mode::empty()).ok()
     }
 
     /// Makes directory `name` below `parent`; when a dangling link is there, its target is returned instead.
