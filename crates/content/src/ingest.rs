@@ -15,7 +15,7 @@ use std::time::SystemTime;
 const BUFFER: usize = 1 << 20;
 
 /// An open ingest.
-pub struct Open {
+pub struct OpenIngest {
     dir: PathBuf,
     blobs: PathBuf,
     data: File,
@@ -35,7 +35,7 @@ pub struct Place {
     pub locked: Locked,
 }
 
-impl Open {
+impl OpenIngest {
     /// Opens an ingest, resuming what is there. Bytes for another size are dropped.
     pub fn open(place: Place, ingest: &Ingest) -> Result<Self> {
         let Place { dir, blobs, locked } = place;
@@ -136,7 +136,7 @@ impl Open {
     }
 }
 
-impl Ingesting for Open {
+impl Ingesting for OpenIngest {
     fn status(&self) -> Status {
         self.status.clone()
     }

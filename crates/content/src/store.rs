@@ -1,6 +1,6 @@
 //! The store: every blob and every ingest below one directory.
 
-use crate::ingest::{self, Open, Place};
+use crate::ingest::{self, OpenIngest, Place};
 use crate::locks::Locks;
 use model::content::{Blob, Blobs, Info, Ingest, Ingesting, Status};
 use model::{Error, Labels, Result, Timestamp};
@@ -82,7 +82,7 @@ impl Blobs for Store {
     fn ingest(&self, ingest: &Ingest) -> Result<Box<dyn Ingesting>> {
         let locked = self.locks.take(&ingest.reference)?;
         let place = Place { dir: self.ingest_dir(&ingest.reference), blobs: self.blobs(), locked };
-        Ok(Box::new(Open::open(place, ingest)?))
+        Ok(Box::new(OpenIngest::open(place, ingest)?))
     }
 
     fn status(&self, reference: &str) -> Result<Status> {

@@ -1,5 +1,7 @@
 //! The content store on a real disk: what clients may rely on, and what is on disk when they look.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
