@@ -213,10 +213,10 @@ impl Daemon {
 
     /// The pid of the shim that serves a container.
     pub fn shim_pid(&self, id: &str) -> Result<i32> {
-        let address = self.address().to_string_lossy().into_owned();
-        let words = format!("-id {id} -address {address}");
-        let shim = census::processes().find(|p| p.command.contains(&words));
-        Ok(shim.with_context(|| format!("no process with `{words}`"))?.pid)
+        let (address, flag) = (format!("-address {} ", self.address().display()), format!("-id {id} "));
+        let serves = |command: &str| command.contains(&address) && command.contains(&flag);
+        let shim = census::processes().find(|p| serves(&format!("{} ", p.command)));
+        Ok(shim.with_context(|| format!("no process with {address}{flag}"))?.pid)
     }
 
     /// Everything it holds now.
