@@ -7,9 +7,9 @@ use std::time::{Instant, SystemTime};
 
 use ::runtime::Target;
 use bytes::Bytes;
-use kernel::cgroup::{Cgroup, OomWatch};
 use model::Error;
 
+use crate::oom::OomWatch;
 use crate::poller::Token;
 use crate::site::Site;
 use crate::state::State;
@@ -89,6 +89,8 @@ pub struct Process {
     pub pid: i32,
     /// Its streams as they were asked for.
     pub request: Request,
+    /// Its client has said that no more input comes; it may say so before the process runs.
+    pub input_closed: bool,
     /// What is kept of its streams.
     pub kept: Kept,
     /// The terminal's master.
@@ -116,6 +118,7 @@ impl Process {
             state: State::Created,
             pid: 0,
             request,
+            input_closed: false,
             kept: Kept::default(),
             console: None,
             exited: None,
@@ -185,8 +188,8 @@ pub struct Container {
     pub busy: bool,
     /// Orders that wait.
     pub orders: VecDeque<Order>,
-    /// Its control group.
-    pub cgroup: Option<Cgroup>,
+    /// Directories of its control group, a line each: `controller=/path`.
+    pub cgroup: String,
     /// Watch for memory running out.
     pub oom: Option<(OomWatch, Token)>,
 }

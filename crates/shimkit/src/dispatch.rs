@@ -57,7 +57,7 @@ impl Shim {
             "CloseIO" => self.close_io(&decode(call)?),
             "Update" => self.update(asked, decode(call)?),
             "Wait" => self.wait_end(asked, &decode(call)?),
-            "Stats" => self.stats(&decode(call)?),
+            "Stats" => self.stats(asked, &decode(call)?),
             "Connect" => self.connect(&decode(call)?),
             "Shutdown" => self.shutdown(&decode(call)?),
             method => Err(Error::new(model::Kind::NotImplemented, format!("method {method}"))),

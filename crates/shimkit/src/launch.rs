@@ -245,6 +245,9 @@ impl Shim {
             }
             What::Exec(_) => {
                 let Some(process) = self.process(&key) else { return };
+                if process.input_closed {
+                    kept.stdin_holder = None;
+                }
                 (process.pid, process.kept, process.starting) = (pid, kept, false);
                 process.state = process.state.next(Event::Started).unwrap_or(process.state);
                 process.document = Bytes::new();
@@ -290,7 +293,7 @@ fn container(site: Site, init: Process, made: &Made) -> Container {
         swept: false,
         busy: false,
         orders: Default::default(),
-        cgroup: Cgroup::load(&made.cgroup).ok().filter(|_| !made.cgroup.is_empty()),
+        cgroup: made.cgroup.clone(),
         oom: None,
     }
 }
@@ -329,42 +332,29 @@ fn exec(site: &Site, exec_id: &str, json: &[u8], console: Console) -> Result<Vec
 struct Made {
     pid: i32,
     private_pids: bool,
-    cgroup: std::collections::BTreeMap<String, PathBuf>,
+    /// Directories of the control group, a line each: `controller=/path`.
+    cgroup: String,
 }
 
 impl Made {
     /// Finds out about a new container; what cannot be found out is left empty.
     fn find(pid: i32, site: &Site) -> Self {
-        let cgroup = Cgroup::of_pid(pid).map(|group| group.paths()).unwrap_or_default();
+        let paths = Cgroup::of_pid(pid).map(|group| group.paths()).unwrap_or_default();
+        let line = |(controller, path): (&String, &PathBuf)| format!("{controller}={}\n", path.display());
+        let cgroup = paths.iter().map(line).collect();
         Self { pid, private_pids: rootfs::has_private_pids(&site.bundle), cgroup }
     }
 
     fn to_text(&self) -> String {
-        let mut text = format!("pid {}\n", self.pid);
-        if self.private_pids {
-            text.push_str("private-pids \n");
-        }
-        for (controller, path) in &self.cgroup {
-            text.push_str(&format!("cgroup {controller}={}\n", path.display()));
-        }
-        text
+        let private = if self.private_pids { "private-pids\n" } else { "shared-pids\n" };
+        format!("{}\n{private}{}", self.pid, self.cgroup)
     }
 
     fn parse(text: &str) -> Option<Self> {
-        let mut made = Self::default();
-        for (word, rest) in text.lines().filter_map(|line| line.split_once(' ')) {
-            match word {
-                "pid" => made.pid = rest.parse().ok()?,
-                "private-pids" => made.private_pids = true,
-                "cgroup" => {
-                    // A version 1 hierarchy may be called `name=…`, a path below a mount point has no `=/`.
-                    let (controller, path) = rest.split_once("=/")?;
-                    made.cgroup.insert(controller.to_owned(), format!("/{path}").into());
-                }
-                _ => {}
-            }
-        }
-        (made.pid > 0).then_some(made)
+        let (pid, rest) = text.split_once('\n')?;
+        let (private, cgroup) = rest.split_once('\n')?;
+        let pid = pid.parse().ok().filter(|pid| *pid > 0)?;
+        Some(Self { pid, private_pids: private == "private-pids", cgroup: cgroup.to_owned() })
     }
 }
 
@@ -443,11 +433,9 @@ mod tests {
 
     #[test]
     fn what_was_made_survives_the_pipe() {
-        let cgroup =
-            [("memory", "/sys/fs/cgroup/memory/a b"), ("name=systemd", "/x"), ("", "/sys/fs/cgroup/u")];
-        let cgroup = cgroup.map(|(c, p)| (c.to_owned(), PathBuf::from(p))).into_iter().collect();
+        let cgroup = "memory=/sys/fs/cgroup/memory/a b\n=/sys/fs/cgroup/u\n".to_owned();
         let made = Made { pid: 7, private_pids: true, cgroup };
         assert_eq!(Made::parse(&made.to_text()), Some(made));
-        assert_eq!(Made::parse("pid 0\n"), None);
+        assert_eq!(Made::parse("0\n\n"), None);
     }
 }

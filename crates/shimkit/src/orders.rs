@@ -31,8 +31,8 @@ pub enum Purpose {
     Order(String, Box<Order>),
     /// The processes of a container whose first one is gone were killed.
     Sweep(String),
-    /// The processes of a container were listed.
-    List(String, crate::container::Reply),
+    /// The child has made the answer to a call.
+    Answer(crate::container::Reply),
     /// A container frozen at its end was thawed.
     Thaw,
     /// What a failed creation left was taken away.
@@ -73,7 +73,7 @@ impl Shim {
             Purpose::Launch(launched) => self.launched(*launched, output),
             Purpose::Order(id, order) => self.ordered(&id, *order, output),
             Purpose::Sweep(id) => self.swept(&id, output),
-            Purpose::List(id, reply) => self.listed(&id, reply, output),
+            Purpose::Answer(reply) => self.answer(reply, output),
             Purpose::Thaw | Purpose::SweepUp => {
                 if let Err(error) = output {
                     log::warn(error.text());

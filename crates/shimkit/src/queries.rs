@@ -1,5 +1,8 @@
 //! Requests that only look: State, Pids, Wait, Stats, Connect.
 
+use std::collections::BTreeMap;
+
+use kernel::cgroup::{Cgroup, Stats};
 use model::{Error, Result};
 use prost::Message;
 use wire::api::process::{ProcessInfo, Status};
@@ -7,14 +10,14 @@ use wire::api::runc::ProcessDetails;
 use wire::api::task_v3 as api;
 use wire::{Any, Timestamp};
 
-use crate::container::{Exited, Key, Reply};
+use crate::container::{Exited, Key};
 use crate::dispatch::{Answer, Asked, message, not_created};
 use crate::events::{never, timestamp};
-use crate::job::{Given, Job, Output};
+use crate::job::{Given, Job};
 use crate::metrics;
+use crate::oom::directories;
 use crate::orders::Purpose;
 use crate::shim::Shim;
-use crate::site::Runtime;
 use crate::state::State;
 
 impl Shim {
@@ -42,27 +45,12 @@ impl Shim {
 
     pub(crate) fn list_pids(&mut self, asked: Asked, request: &api::PidsRequest) -> Answer {
         let container = self.containers.get(&request.id).ok_or_else(not_created)?;
-        if let (Runtime::Embedded, Some(cgroup)) = (&container.site.runtime, &container.cgroup) {
-            let pids = cgroup.pids().map_err(|e| Error::unknown(format!("OCI runtime ps failed: {e}")))?;
-            return message(&self.pids_response(&request.id, &pids));
-        }
-        let site = container.site.clone();
         let job = Job::spawn(&Given::default(), || {
-            let text: Vec<String> = site.ps()?.iter().map(i32::to_string).collect();
-            Ok(text.join(" ").into_bytes())
+            let pids = container.site.ps()?;
+            Ok(self.pids_response(&request.id, &pids).encode_to_vec())
         })?;
-        self.work(job, asked.deadline, Purpose::List(request.id.clone(), asked.reply))?;
+        self.work(job, asked.deadline, Purpose::Answer(asked.reply))?;
         Ok(None)
-    }
-
-    /// The runtime has listed the processes of a container.
-    pub(crate) fn listed(&mut self, id: &str, reply: Reply, output: Output) {
-        let answer = output.map(|bytes| {
-            let text = String::from_utf8_lossy(&bytes);
-            let pids: Vec<i32> = text.split(' ').filter_map(|pid| pid.parse().ok()).collect();
-            self.pids_response(id, &pids).encode_to_vec()
-        });
-        self.answer(reply, answer);
     }
 
     fn pids_response(&self, id: &str, pids: &[i32]) -> api::PidsResponse {
@@ -83,12 +71,14 @@ impl Shim {
         Ok(None)
     }
 
-    pub(crate) fn stats(&mut self, request: &api::StatsRequest) -> Answer {
+    pub(crate) fn stats(&mut self, asked: Asked, request: &api::StatsRequest) -> Answer {
         let container = self.containers.get(&request.id).ok_or_else(not_created)?;
-        let gone = || Error::not_found("cgroup does not exist");
-        let cgroup = container.cgroup.as_ref().ok_or_else(gone)?;
-        let stats = cgroup.stats().map_err(|e| Error::unknown(e.to_string()))?.ok_or_else(gone)?;
-        message(&api::StatsResponse { stats: Some(metrics::pack(stats)) })
+        let job = Job::spawn(&Given::default(), || {
+            let stats = Some(metrics::pack(read_stats(&container.cgroup)?));
+            Ok(api::StatsResponse { stats }.encode_to_vec())
+        })?;
+        self.work(job, asked.deadline, Purpose::Answer(asked.reply))?;
+        Ok(None)
     }
 
     pub(crate) fn connect(&mut self, request: &api::ConnectRequest) -> Answer {
@@ -99,6 +89,17 @@ impl Shim {
             ..Default::default()
         })
     }
+}
+
+fn read_stats(cgroup: &str) -> Result<Stats> {
+    let gone = || Error::not_found("cgroup does not exist");
+    let paths: BTreeMap<_, _> =
+        directories(cgroup).map(|(controller, path)| (controller.to_owned(), path.to_owned())).collect();
+    if paths.is_empty() {
+        return Err(gone());
+    }
+    let failed = |e: kernel::cgroup::Error| Error::unknown(e.to_string());
+    Cgroup::load(&paths).and_then(|group| group.stats()).map_err(failed)?.ok_or_else(gone)
 }
 
 /// Exit status and time on the wire.

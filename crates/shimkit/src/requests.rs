@@ -10,6 +10,7 @@ use crate::container::{Checkpoint, Key, OrderVerb, Process, Reply};
 use crate::dispatch::{Answer, Asked, empty, key, not_created};
 use crate::launch::{Creation, Launch, What};
 use crate::log;
+use crate::oom::OomWatch;
 use crate::options;
 use crate::poller::Interest;
 use crate::queries::absolute;
@@ -25,6 +26,9 @@ impl Shim {
         let options = options::parse(request.options.as_ref())?;
         if request.id.is_empty() {
             return Err(Error::invalid("container id is missing"));
+        }
+        if self.is_ending() {
+            return Err(Error::unavailable("the shim is ending"));
         }
         if self.containers.contains_key(&request.id) || self.creating.contains(&request.id) {
             return Err(Error::already_exists(format!("container {}", request.id)));
@@ -229,6 +233,7 @@ impl Shim {
     pub(crate) fn close_io(&mut self, request: &api::CloseIoRequest) -> Answer {
         let process = self.find(&request.id, &request.exec_id)?;
         if request.stdin {
+            process.input_closed = true;
             process.kept.stdin_holder = None;
         }
         empty()
@@ -265,30 +270,29 @@ impl Shim {
     /// Watches a new container for memory running out.
     pub(crate) fn watch_memory(&mut self, id: &str) {
         let Some(container) = self.containers.get_mut(id) else { return };
-        let Some(cgroup) = &container.cgroup else { return };
-        match cgroup.oom_watch() {
-            Ok(watch) => match self.poller.add(&watch, Interest::Read) {
-                Ok(token) => {
-                    self.sources.insert(token, Source::Oom(id.to_owned()));
-                    container.oom = Some((watch, token));
-                }
-                Err(error) => log::warn(&format!("watch memory of {id}: {error}")),
-            },
-            Err(error) => log::warn(&format!("watch memory of {id}: {error}")),
+        let watched = OomWatch::open(&container.cgroup).and_then(|watch| {
+            let Some(watch) = watch else { return Ok(()) };
+            let token = self.poller.add(&watch, Interest::Read).map_err(|e| Error::io("watch", id, e))?;
+            self.sources.insert(token, Source::Oom(id.to_owned()));
+            container.oom = Some((watch, token));
+            Ok(())
+        });
+        if let Err(error) = watched {
+            log::warn(error.during(format!("watch memory of {id}")).text());
         }
     }
 
-    /// A container ran out of memory, or its group is gone.
+    /// A container may have run out of memory, or its group is gone.
     pub(crate) fn out_of_memory(&mut self, id: &str) {
         let Some(container) = self.containers.get_mut(id) else { return };
         let Some((watch, token)) = &mut container.oom else { return };
-        let count = watch.read().unwrap_or(0);
+        let killed = watch.has_killed();
         if watch.is_removed() {
             self.sources.remove(token);
             self.poller.remove(&*watch);
             container.oom = None;
         }
-        if count > 0 {
+        if killed {
             self.publish(&TaskOom { container_id: id.to_owned() });
         }
     }

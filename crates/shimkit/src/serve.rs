@@ -25,7 +25,7 @@ use crate::log;
 use crate::options;
 use crate::program::Program;
 use crate::rootfs;
-use crate::shim::Shim;
+use crate::shim::{Settings, Shim, remove_socket};
 use crate::site::{ROOT, Runtime, Site};
 
 /// The runtime's name as clients ask for it.
@@ -113,7 +113,12 @@ fn spawn(params: &Params, bundle: &Path, path: &Path, listener: UnixListener) ->
     let child = fork(|| {
         let settled = settle(bundle, &listener, core_scheduling);
         adjust_oom_score(daemon);
-        match settled.and_then(|()| serve(&params.namespace, path, &params.ttrpc_address, &listener)) {
+        let settings = Settings {
+            namespace: params.namespace.clone(),
+            socket: path.to_owned(),
+            events: params.ttrpc_address.clone(),
+        };
+        match settled.and_then(|()| serve(settings, &listener)) {
             Ok(()) => 0,
             Err(error) => {
                 log::error(error.text());
@@ -193,21 +198,11 @@ fn join_cgroup(path: &str, pid: i32) -> Result<()> {
     })
 }
 
-/// Serves until told to end; then the socket goes.
-fn serve(namespace: &str, path: &Path, events: &str, listener: &UnixListener) -> Result<()> {
+/// Serves until told to end; then the socket is gone.
+fn serve(settings: Settings, listener: &UnixListener) -> Result<()> {
     set_subreaper().map_err(|e| Error::unknown(e.to_string()))?;
-    let listener = listener.try_clone().map_err(|e| Error::io("dup", path, e))?;
-    let mut shim = Shim::new(namespace.to_owned(), listener, events)?;
-    let ended = shim.run();
-    remove_socket(path);
-    ended
-}
-
-fn remove_socket(path: &Path) {
-    match std::fs::remove_file(path) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => log::warn(Error::io("remove", path, e).text()),
-        _ => {}
-    }
+    let listener = listener.try_clone().map_err(|e| Error::io("dup", &settings.socket, e))?;
+    Shim::new(settings, listener)?.run()
 }
 
 /// Serves in the foreground at `-socket`.
@@ -216,9 +211,10 @@ fn serve_at(flags: &Flags) -> Result<()> {
         return Err(Error::invalid("nothing to do: neither start, delete nor -socket is given"));
     }
     let environment = Environment::read();
-    let events = environment.ttrpc_address.unwrap_or_default();
+    let (namespace, socket) = (flags.namespace.clone(), flags.socket.clone());
+    let settings = Settings { namespace, socket, events: environment.ttrpc_address.unwrap_or_default() };
     match claim(&flags.socket)? {
-        Place::Free(listener) => serve(&flags.namespace, &flags.socket, &events, &listener),
+        Place::Free(listener) => serve(settings, &listener),
         Place::Taken => Err(Error::already_exists(format!("a shim at {}", flags.socket.display()))),
     }
 }

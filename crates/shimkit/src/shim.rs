@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
@@ -89,6 +90,17 @@ pub struct Client {
     interest: Interest,
 }
 
+/// What a serving process is told at its birth.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Namespace of all containers.
+    pub namespace: String,
+    /// Path of the listening socket; removed in the end.
+    pub socket: PathBuf,
+    /// Path of the daemon's event service; empty discards events.
+    pub events: String,
+}
+
 /// The serving process.
 #[derive(Debug)]
 pub struct Shim {
@@ -112,6 +124,7 @@ pub struct Shim {
     /// Children nobody knows yet: perhaps those of launches under way.
     pub(crate) strays: Vec<(Exit, SystemTime)>,
     clients: BTreeMap<Token, Client>,
+    socket: PathBuf,
     listener: Option<UnixListener>,
     signals: SignalFd,
     forwarder: Forwarder,
@@ -122,12 +135,12 @@ pub struct Shim {
 
 impl Shim {
     /// Serves a listening socket. Signals SIGCHLD, SIGTERM and SIGINT are blocked from here on.
-    pub fn new(namespace: String, listener: UnixListener, events: &str) -> Result<Self> {
+    pub fn new(settings: Settings, listener: UnixListener) -> Result<Self> {
         let signals = SignalFd::open(&[libc::SIGCHLD, libc::SIGTERM, libc::SIGINT, libc::SIGUSR1])
             .map_err(|e| Error::unknown(e.to_string()))?;
         let poller = Poller::new().map_err(|e| Error::io("open", "epoll", e))?;
         let mut shim = Self {
-            namespace,
+            namespace: settings.namespace,
             poller,
             sources: BTreeMap::new(),
             timers: Timers::default(),
@@ -141,9 +154,10 @@ impl Shim {
             next_pump: 0,
             strays: Vec::new(),
             clients: BTreeMap::new(),
+            socket: settings.socket,
             listener: None,
             signals,
-            forwarder: Forwarder::new(events),
+            forwarder: Forwarder::new(&settings.events),
             forwarding: None,
             ending: None,
         };
@@ -243,12 +257,19 @@ impl Shim {
         self.reap();
     }
 
-    /// Stops taking calls; the loop ends when answers and events have left.
+    /// Stops taking clients; the loop ends when answers and events have left. The socket goes first, so that nobody
+    /// joins a shim that ends.
     pub(crate) fn end(&mut self) {
         if let Some(listener) = self.listener.take() {
+            remove_socket(&self.socket);
             self.poller.remove(&listener);
         }
         self.ending.get_or_insert_with(|| Instant::now() + FLUSH);
+    }
+
+    /// Whether the shim has been told to end.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.ending.is_some()
     }
 
     fn describe(&self) {
@@ -356,6 +377,14 @@ impl Shim {
     /// A process by its key.
     pub(crate) fn process(&mut self, key: &Key) -> Option<&mut crate::container::Process> {
         self.containers.get_mut(&key.container)?.process(&key.exec)
+    }
+}
+
+/// Removes a socket's file; one that is gone is no error.
+pub fn remove_socket(path: &Path) {
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => log::warn(Error::io("remove", path, e).text()),
+        _ => {}
     }
 }
 

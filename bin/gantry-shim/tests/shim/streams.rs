@@ -12,6 +12,7 @@ use crate::with_runtimes;
 with_runtimes! {
     output_fifos => super::output_fifos_by;
     input_fifo => super::input_fifo_by;
+    early_end_of_input => super::early_end_of_input_by;
     unread_output => super::unread_output_by;
     terminal => super::terminal_by;
     exec_terminal => super::exec_terminal_by;
@@ -59,6 +60,22 @@ async fn input_fifo_by(runtime: &str) {
     bench.call::<()>("CloseIO", &request).await;
     assert_eq!(bench.wait("").await.exit_status, 0);
     assert_eq!(read_all(out_reader).await, "one\ntwo\nend\n");
+    bench.finish().await;
+}
+
+/// The end of input may be told before the process runs.
+async fn early_end_of_input_by(runtime: &str) {
+    let bench = Bench::start(runtime, "sleep 1000").await;
+    bench.create(|_| ()).await;
+    bench.start_task().await;
+    let (stdin, out) = (bench.fifo("in"), bench.fifo("out"));
+    let streams = (stdin.clone(), out.clone(), out);
+    bench.add_exec("e", "exec cat", |r| (r.stdin, r.stdout, r.stderr) = streams).await;
+    let request = api::CloseIoRequest { id: bench.id.clone(), exec_id: "e".into(), stdin: true };
+    bench.call::<()>("CloseIO", &request).await;
+    bench.start_exec("e").await;
+    assert_eq!(bench.wait("e").await.exit_status, 0);
+    bench.delete("e").await;
     bench.finish().await;
 }
 
