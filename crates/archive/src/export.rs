@@ -18,7 +18,7 @@ use oci::{
 
 use crate::error::Error;
 use crate::layout::{DOCKER_FILE, DockerImage, blob_path, name_annotations};
-use crate::tar::{Entry, Format, Kind, Writer};
+use crate::tar::{Entry, Kind, Writer};
 
 /// Where the blobs of the images are.
 pub trait Source {
@@ -235,7 +235,7 @@ fn copy<S: Source, W: Write>(
     let size = u64::try_from(blob.size).map_err(|_| damaged(blob))?;
     let entry = Entry { size, ..Entry::new(Kind::Regular, path, 0o444) };
     let mut verified = Verified { inner: data, digester: Digester::new(blob.digest.algorithm()) };
-    tar.append(&entry, Format::Ustar, &mut verified)?;
+    tar.append(&entry, &mut verified)?;
     let rest = io::copy(&mut verified, &mut io::sink()).map_err(Error::Stream)?;
     if rest > 0 || verified.digester.finish() != blob.digest {
         return Err(damaged(blob).into());
@@ -257,7 +257,7 @@ impl Read for Verified<'_> {
 }
 
 fn put_directory<W: Write>(tar: &mut Writer<W>, name: &str) -> Result<(), Error> {
-    tar.append_bytes(&Entry::new(Kind::Directory, name, 0o755), Format::Ustar, b"")
+    tar.append_bytes(&Entry::new(Kind::Directory, name, 0o755), b"")
 }
 
 fn put_json<W: Write, T: serde::Serialize>(
@@ -268,7 +268,7 @@ fn put_json<W: Write, T: serde::Serialize>(
 ) -> Result<(), Error> {
     let bytes = serde_json::to_vec(document).map_err(|e| Error::form(e.to_string()))?;
     let entry = Entry { size: bytes.len() as u64, ..Entry::new(Kind::Regular, name, mode) };
-    tar.append_bytes(&entry, Format::Ustar, &bytes)
+    tar.append_bytes(&entry, &bytes)
 }
 
 /// The name as Docker shows it; a name that is none of Docker's stays.

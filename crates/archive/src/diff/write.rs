@@ -8,7 +8,7 @@ use rustix::fs::{self, FileType, Stat};
 use super::compare;
 use crate::error::{Error, Result};
 use crate::merged::{Found, Layers, Object, join};
-use crate::tar::{Entry, Format, Kind, Time, Writer};
+use crate::tar::{Entry, Kind, Time, Writer};
 use crate::xattr;
 
 /// The layer being written.
@@ -39,7 +39,7 @@ impl<W: Write> Changes<W> {
         self.put_parents(new, path)?;
         let slash = path.iter().rposition(|b| *b == b'/').map_or(0, |at| at + 1);
         let name = [&path[..slash], b".wh.", &path[slash..]].concat();
-        self.tar.append_bytes(&Entry::new(Kind::Regular, name, 0), Format::Ustar, b"")
+        self.tar.append_bytes(&Entry::new(Kind::Regular, name, 0), b"")
     }
 
     /// A name that is new or has changed.
@@ -51,7 +51,7 @@ impl<W: Write> Changes<W> {
         self.put_parents(new, path)?;
         if entry.kind == Kind::Directory {
             if self.written.insert(path.to_vec()) {
-                self.tar.append_bytes(&entry, Format::Pax, b"")?;
+                self.tar.append_bytes(&entry, b"")?;
             }
             return Ok(());
         }
@@ -85,15 +85,15 @@ impl<W: Write> Changes<W> {
 
     fn put_link(&mut self, entry: &Entry, path: &[u8], source: Vec<u8>) -> Result<()> {
         let link = Entry { kind: Kind::Link, path: path.to_vec(), link: source, size: 0, ..entry.clone() };
-        self.tar.append_bytes(&link, Format::Pax, b"")
+        self.tar.append_bytes(&link, b"")
     }
 
     fn put_data(&mut self, entry: &Entry, object: &Object) -> Result<()> {
         if entry.kind != Kind::Regular || entry.size == 0 {
-            return self.tar.append_bytes(entry, Format::Pax, b"");
+            return self.tar.append_bytes(entry, b"");
         }
         let mut file = compare::open(object).map_err(Error::Stream)?.take(entry.size);
-        self.tar.append(entry, Format::Pax, &mut file)
+        self.tar.append(entry, &mut file)
     }
 
     /// Directories above a name that have no entry yet.

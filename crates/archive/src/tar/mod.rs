@@ -11,4 +11,4 @@ mod writer;
 
 pub use header::{BLOCK, Entry, Extent, Kind, Time};
 pub use reader::{Data, Reader};
-pub use writer::{Format, Writer};
+pub use writer::Writer;

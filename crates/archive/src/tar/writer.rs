@@ -10,15 +10,6 @@ use crate::error::{Error, Result};
 use crate::tar::header::{self, BLOCK, Entry, Fields, Kind, NAME_LEN, PREFIX_LEN};
 use crate::tar::pax;
 
-/// Which dialect an entry is written in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    /// PAX records for everything that does not fit the plain fields.
-    Pax,
-    /// The ustar prefix for long names if that is enough, PAX otherwise.
-    Ustar,
-}
-
 /// A tar stream being written.
 pub struct Writer<W> {
     inner: W,
@@ -33,8 +24,8 @@ impl<W: Write> Writer<W> {
     }
 
     /// Writes an entry without data, or with the data that `data` gives: exactly `entry.size` bytes.
-    pub fn append(&mut self, entry: &Entry, format: Format, data: &mut dyn Read) -> Result<()> {
-        self.begin(entry, format)?;
+    pub fn append(&mut self, entry: &Entry, data: &mut dyn Read) -> Result<()> {
+        self.begin(entry)?;
         let copied = copy(data, &mut self.inner, self.left).map_err(Error::Stream)?;
         if copied < self.left {
             return Err(Error::Stream(io::ErrorKind::UnexpectedEof.into()));
@@ -44,8 +35,8 @@ impl<W: Write> Writer<W> {
     }
 
     /// Writes an entry whose data is in memory.
-    pub fn append_bytes(&mut self, entry: &Entry, format: Format, mut data: &[u8]) -> Result<()> {
-        self.append(entry, format, &mut data)
+    pub fn append_bytes(&mut self, entry: &Entry, mut data: &[u8]) -> Result<()> {
+        self.append(entry, &mut data)
     }
 
     /// Ends the archive and gives the stream back.
@@ -54,7 +45,7 @@ impl<W: Write> Writer<W> {
         Ok(self.inner)
     }
 
-    fn begin(&mut self, entry: &Entry, format: Format) -> Result<()> {
+    fn begin(&mut self, entry: &Entry) -> Result<()> {
         let size = if entry.kind.is_header_only() { 0 } else { entry.size };
         let mut fields = Fields {
             name: &entry.path,
@@ -69,7 +60,7 @@ impl<W: Write> Writer<W> {
             device: Some((entry.major, entry.minor)),
         };
         let records = records(entry, size);
-        let split = split_name(&entry.path).filter(|_| format == Format::Ustar);
+        let split = split_name(&entry.path);
         let only_long_name = records.keys().eq([&b"path"[..]]);
         if let (Some((prefix, name)), true) = (split, only_long_name) {
             (fields.prefix, fields.name) = (prefix, name);
@@ -234,9 +225,9 @@ mod tests {
     use crate::tar::{Reader, Time};
     use proptest::prelude::*;
 
-    fn round_trip(entry: &Entry, format: Format, data: &[u8]) -> (Entry, Vec<u8>) {
+    fn round_trip(entry: &Entry, data: &[u8]) -> (Entry, Vec<u8>) {
         let mut writer = Writer::new(Vec::new());
-        writer.append_bytes(entry, format, data).unwrap();
+        writer.append_bytes(entry, data).unwrap();
         let bytes = writer.finish().unwrap();
         assert!(bytes.len().is_multiple_of(BLOCK));
         let mut reader = Reader::new(&bytes[..]);
@@ -268,7 +259,6 @@ mod tests {
             path in any_path(), link in any_path(), flag in 0u8..7, mode in 0u32..0o10000, uid in 0u64..1 << 32,
             gid in 0u64..1 << 32, secs in -(1i64 << 40)..1 << 40, nanos in 0u32..1_000_000_000,
             data in prop::collection::vec(any::<u8>(), 0..1500), value in prop::collection::vec(any::<u8>(), 0..40),
-            ustar: bool,
         ) {
             let kind = Kind::of(b'0' + flag);
             let size = if kind == Kind::Regular { data.len() as u64 } else { 0 };
@@ -276,8 +266,7 @@ mod tests {
                 path, link, kind, mode, uid, gid, size, mtime: Time { secs, nanos },
                 major: 7, minor: 3, xattrs: vec![(b"user.x".to_vec(), value)], ..Entry::default()
             };
-            let format = if ustar { Format::Ustar } else { Format::Pax };
-            let (back, content) = round_trip(&entry, format, &data[..size as usize]);
+            let (back, content) = round_trip(&entry, &data[..size as usize]);
             prop_assert_eq!(back, entry);
             prop_assert_eq!(&content[..], &data[..size as usize]);
         }
@@ -297,13 +286,15 @@ mod tests {
 
     #[test]
     fn long_names_take_the_prefix_or_a_record() {
-        let name = [b"d".repeat(90), b"f".repeat(60)].join(&b'/');
-        let entry = Entry::new(Kind::Regular, name.clone(), 0o644);
-        for (format, blocks) in [(Format::Ustar, 3), (Format::Pax, 5)] {
+        let split = [b"d".repeat(90), b"f".repeat(60)].join(&b'/');
+        let whole = [b"d".repeat(20), b"f".repeat(120)].join(&b'/');
+        let owner = 3_000_000;
+        for (name, uid, blocks) in [(&split, 0, 3), (&whole, 0, 5), (&split, owner, 5)] {
+            let entry = Entry { uid, ..Entry::new(Kind::Regular, name.clone(), 0o644) };
             let mut writer = Writer::new(Vec::new());
-            writer.append_bytes(&entry, format, b"").unwrap();
-            assert_eq!(writer.finish().unwrap().len(), blocks * BLOCK, "{format:?}");
-            assert_eq!(round_trip(&entry, format, b"").0.path, name);
+            writer.append_bytes(&entry, b"").unwrap();
+            assert_eq!(writer.finish().unwrap().len(), blocks * BLOCK, "{uid}");
+            assert_eq!(round_trip(&entry, b"").0, entry);
         }
     }
 
@@ -326,6 +317,6 @@ mod tests {
     #[test]
     fn too_little_data_is_an_error() {
         let entry = Entry { size: 10, ..Entry::new(Kind::Regular, "x", 0) };
-        assert!(Writer::new(Vec::new()).append_bytes(&entry, Format::Pax, b"short").is_err());
+        assert!(Writer::new(Vec::new()).append_bytes(&entry, b"short").is_err());
     }
 }

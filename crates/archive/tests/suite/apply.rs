@@ -7,7 +7,7 @@ use std::process::Command;
 
 use archive::apply::{Input, Target, apply};
 use archive::compress::{Compression, Compressor};
-use archive::tar::{Entry, Format, Kind, Time, Writer};
+use archive::tar::{Entry, Kind, Time, Writer};
 use rustix::fs::XattrFlags;
 use std::io::Write;
 
@@ -170,7 +170,7 @@ fn unknown_types_and_damage_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     for (flag, text) in [(b'7', "unhandled tar header type 55"), (b'S', "unhandled tar header type 83")] {
         let mut writer = Writer::new(Vec::new());
-        writer.append_bytes(&Entry::new(Kind::Other(flag), "x", 0o644), Format::Pax, b"").unwrap();
+        writer.append_bytes(&Entry::new(Kind::Other(flag), "x", 0o644), b"").unwrap();
         let bytes = writer.finish().unwrap();
         assert_eq!(apply_plain(dir.path(), &bytes).unwrap_err().to_string(), text);
     }
@@ -191,7 +191,7 @@ fn times_that_cannot_be_kept_become_the_epoch() {
     let mut writer = Writer::new(Vec::new());
     for (name, secs) in [("old", -5), ("new", 1 << 40), ("fine", 1 << 32)] {
         let entry = Entry { mtime: Time { secs, nanos: 0 }, ..Entry::new(Kind::Regular, name, 0o600) };
-        writer.append_bytes(&entry, Format::Pax, b"").unwrap();
+        writer.append_bytes(&entry, b"").unwrap();
     }
     apply_plain(dir.path(), &writer.finish().unwrap()).unwrap();
     let time = |name: &str| fs::metadata(dir.path().join(name)).unwrap().mtime();
@@ -212,7 +212,7 @@ fn a_lost_directory_s_time_goes_to_nobody_else() {
         entry(Kind::Directory, "c/sub", 9),
         link,
     ] {
-        writer.append_bytes(&entry, Format::Pax, b"").unwrap();
+        writer.append_bytes(&entry, b"").unwrap();
     }
     apply_plain(dir.path(), &writer.finish().unwrap()).unwrap();
     let time = |name: &str| fs::symlink_metadata(dir.path().join(name)).unwrap().mtime();
@@ -226,11 +226,11 @@ fn kernel_attributes_are_left_out() {
     for (key, value) in [("trusted.overlay.opaque", "y"), ("bogus.name", "x"), ("user.kept", "z")] {
         let mut entry = Entry::new(Kind::Directory, "d", 0o755);
         entry.xattrs.push((key.into(), value.into()));
-        writer.append_bytes(&entry, Format::Pax, b"").unwrap();
+        writer.append_bytes(&entry, b"").unwrap();
     }
     let mut link = Entry { link: b"x".to_vec(), ..Entry::new(Kind::Symlink, "l", 0o777) };
     link.xattrs.push((b"user.onlink".to_vec(), b"1".to_vec()));
-    writer.append_bytes(&link, Format::Pax, b"").unwrap();
+    writer.append_bytes(&link, b"").unwrap();
     apply_plain(dir.path(), &writer.finish().unwrap()).unwrap();
     let mut names = [0; 512];
     let len = rustix::fs::listxattr(dir.path().join("d"), &mut names[..]).unwrap();

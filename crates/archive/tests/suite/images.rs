@@ -9,7 +9,7 @@ use archive::compress::{Compression, Compressor};
 use archive::export::{Export, Image, Platforms, Source, export};
 use archive::import::{Imported, Incoming, Options, Sink, import};
 use archive::layout::{FullNames, image_name};
-use archive::tar::{Entry, Format, Kind, Reader, Writer};
+use archive::tar::{Entry, Kind, Reader, Writer};
 use oci::{Descriptor, Digest, Index, Manifest, Matcher, Platform, media_type};
 
 use crate::support::{run, tar};
@@ -244,7 +244,7 @@ fn docker_archive(layer: &[u8]) -> Vec<u8> {
     let mut writer = Writer::new(Vec::new());
     let mut put = |entry: &Entry, bytes: &[u8]| {
         let entry = Entry { size: bytes.len() as u64, ..entry.clone() };
-        writer.append_bytes(&entry, Format::Pax, bytes).unwrap();
+        writer.append_bytes(&entry, bytes).unwrap();
     };
     put(&Entry::new(Kind::Regular, "./one/layer.tar", 0o644), layer);
     let link =
@@ -295,7 +295,7 @@ fn what_is_no_image_archive_is_refused() {
     let file = |name: &str, text: &str| {
         let mut writer = Writer::new(Vec::new());
         let entry = Entry { size: text.len() as u64, ..Entry::new(Kind::Regular, name, 0o644) };
-        writer.append_bytes(&entry, Format::Pax, text.as_bytes()).unwrap();
+        writer.append_bytes(&entry, text.as_bytes()).unwrap();
         writer.finish().unwrap()
     };
     for (bytes, text) in [

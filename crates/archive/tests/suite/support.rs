@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use archive::apply::{Applied, Input, Target, apply};
-use archive::tar::{Entry, Format, Kind, Time, Writer};
+use archive::tar::{Entry, Kind, Time, Writer};
 
 /// One entry in few words: `d name`, `f name content`, `l name target` (symlink), `h name target` (hard link),
 /// `p name` (pipe), `c name` (device 1:3).
@@ -39,7 +39,7 @@ pub fn tar(entries: &[&str]) -> Vec<u8> {
     for words in entries {
         let (entry, data) = entry(words);
         let data = if entry.kind == Kind::Regular { &data[..] } else { b"" };
-        writer.append_bytes(&entry, Format::Pax, data).unwrap();
+        writer.append_bytes(&entry, data).unwrap();
     }
     writer.finish().unwrap()
 }
