@@ -336,10 +336,21 @@ impl Daemon {
         for cgroup in &cgroups {
             remove_cgroup(cgroup);
         }
+        // What is empty now stays as the namespace's own cgroup and runtime folder; tests may have made `<namespace>-…`.
+        let more = format!("{}-", self.namespace);
+        let ours = |name: &std::ffi::OsStr| {
+            name == self.namespace.as_str() || name.to_string_lossy().starts_with(&more)
+        };
         for root in census::cgroup_roots() {
-            let _ = fs::remove_dir(root.join(&self.namespace));
+            for entry in fs::read_dir(root).into_iter().flatten().flatten().filter(|e| ours(&e.file_name())) {
+                remove_cgroup(&entry.path());
+            }
         }
-        let _ = fs::remove_dir_all(Path::new("/run/containerd/runc").join(&self.namespace));
+        for entry in fs::read_dir("/run/containerd/runc").into_iter().flatten().flatten() {
+            if ours(&entry.file_name()) {
+                let _ = fs::remove_dir_all(entry.path());
+            }
+        }
         let _ = fs::remove_dir_all(&self.dir);
     }
 }

@@ -11,6 +11,7 @@ scenarios!(
     tag_and_remove,
     a_large_image_of_many_layers,
     zstd,
+    two_namespaces,
     the_machine
 );
 
@@ -176,5 +177,30 @@ fn zstd(daemon: Daemon) -> Result<()> {
     daemon.import(&recipe.bake())?;
     let ran = daemon.ok(&["run", "--rm", BUSYBOX, "one", "cat", "/etc/packed"])?;
     ensure!(ran.stdout == "by zstd\n", "{ran}");
+    daemon.finish()
+}
+
+/// The same image in two namespaces: the bytes lie there once, each namespace has its own names for them.
+fn two_namespaces(daemon: Daemon) -> Result<()> {
+    daemon.import_busybox()?;
+    let blobs = daemon.census().count("blob");
+    let other = format!("{}-other", daemon.namespace());
+    let path = daemon.dir().join("image.tar");
+    let run = |args: &[&str]| {
+        let mut words = vec!["-n", &other];
+        words.extend(args);
+        daemon.client(&words).succeed()
+    };
+    ensure!(run(&["images", "ls", "-q"])?.lines().is_empty(), "an image of another namespace is seen");
+    ensure!(run(&["content", "ls", "-q"])?.lines().is_empty(), "content of another namespace is seen");
+    run(&["images", "import", &path.to_string_lossy()])?;
+    ensure!(daemon.census().count("blob") == blobs, "the bytes lie there twice");
+    daemon.ok(&["images", "rm", "--sync", BUSYBOX])?;
+    ensure!(daemon.ok(&["content", "ls", "-q"])?.lines().is_empty(), "content is left");
+    let ran = run(&["run", "--rm", BUSYBOX, "one", "cat", "/etc/gantry-release"])?;
+    ensure!(ran.stdout == samples::RELEASE, "{ran}");
+    run(&["images", "rm", "--sync", BUSYBOX])?;
+    ensure!(daemon.census().count("blob") == 0);
+    run(&["namespaces", "rm", &other])?;
     daemon.finish()
 }
