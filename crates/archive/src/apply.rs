@@ -137,14 +137,14 @@ impl Applier {
             }
             let Some(split) = clean(&entry.path, &mut name) else { continue };
             let (parent, rest) = name.split_at(split);
-            let base = rest.strip_prefix(b"/").unwrap_or(rest);
+            let last = rest.strip_prefix(b"/").unwrap_or(rest);
             self.here.enter(&self.tree, parent, Missing::Create)?;
-            if base.starts_with(whiteout::PREFIX) {
-                self.take_whiteout(base)?;
+            if last.starts_with(whiteout::PREFIX) {
+                self.take_whiteout(last)?;
                 continue;
             }
-            self.here.mark(base, &mut self.seen);
-            self.create(&entry, base, reader)?;
+            self.here.mark(last, &mut self.seen);
+            self.create(&entry, last, reader)?;
         }
         self.set_directory_times()
     }
@@ -152,15 +152,15 @@ impl Applier {
     fn create<R: std::io::BufRead>(
         &mut self,
         entry: &Entry,
-        base: &[u8],
+        last: &[u8],
         reader: &mut Reader<R>,
     ) -> Result<()> {
         match entry.kind {
-            Kind::Regular => self.create_file(entry, base, reader),
-            Kind::Directory => self.create_directory(entry, base),
-            Kind::Symlink => self.create_symlink(entry, base),
-            Kind::Link => self.create_link(entry, base),
-            Kind::Char | Kind::Block | Kind::Fifo => self.create_node(entry, base),
+            Kind::Regular => self.create_file(entry, last, reader),
+            Kind::Directory => self.create_directory(entry, last),
+            Kind::Symlink => self.create_symlink(entry, last),
+            Kind::Link => self.create_link(entry, last),
+            Kind::Char | Kind::Block | Kind::Fifo => self.create_node(entry, last),
             Kind::Other(flag) => Err(Error::EntryType(flag)),
         }
     }
@@ -173,17 +173,17 @@ impl Applier {
         for (path, atime, mtime) in times {
             let split = path.iter().rposition(|b| *b == b'/').unwrap_or(0);
             let (parent, rest) = path.split_at(split);
-            let base = rest.strip_prefix(b"/").unwrap_or(rest);
+            let last = rest.strip_prefix(b"/").unwrap_or(rest);
             if self.here.enter(&self.tree, parent, Missing::Stop)? {
-                self.set_times_of_directory(base, atime, mtime)?;
+                self.set_times_of_directory(last, atime, mtime)?;
             }
         }
         Ok(())
     }
 
     /// The full path of a name in the present directory, for messages.
-    fn shown(&self, base: &[u8]) -> PathBuf {
-        self.here.shown(&self.tree, base)
+    fn shown(&self, last: &[u8]) -> PathBuf {
+        self.here.shown(&self.tree, last)
     }
 }
 

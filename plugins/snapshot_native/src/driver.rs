@@ -1,6 +1,6 @@
 //! Numbered directories, each a whole tree.
 
-use crate::copy;
+use crate::{Config, copy, probe};
 use model::snapshots::{Driver, Kind, Layer, Usage};
 use model::{Error, Mount, Result};
 use std::fs::{DirBuilder, remove_dir_all, rename};
@@ -9,18 +9,20 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
 struct Native {
+    root: PathBuf,
     snapshots: PathBuf,
 }
 
-/// Opens the driver below `root`, which is made if it is not there.
+/// Opens the driver below its directory, which is made if it is not there.
 ///
 /// # Errors
 /// The directory cannot be made or read.
-pub fn open(root: PathBuf) -> Result<impl Driver> {
+pub fn open(config: impl Into<Config>) -> Result<impl Driver + use<>> {
+    let root = config.into().root;
     let snapshots = root.join("snapshots");
     let mut builder = DirBuilder::new();
     builder.recursive(true).mode(0o700).create(&snapshots).map_err(|e| Error::io("mkdir", &snapshots, e))?;
-    let native = Native { snapshots };
+    let native = Native { root, snapshots };
     for (name, path) in native.entries()? {
         if name.starts_with("new-") {
             remove_dir_all(&path).map_err(|e| Error::io("remove", &path, e))?;
@@ -31,7 +33,7 @@ pub fn open(root: PathBuf) -> Result<impl Driver> {
 
 impl Driver for Native {
     fn probe(&self) -> Result<()> {
-        Ok(())
+        probe::probe(&self.root)
     }
 
     fn create(&self, layer: &Layer) -> Result<()> {

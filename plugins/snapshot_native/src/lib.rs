@@ -7,7 +7,10 @@
 //!
 //! A view copies nothing: it binds its parent's tree. Times of directories are not kept, as in containerd.
 
+mod config;
 mod copy;
 mod driver;
+mod probe;
 
+pub use config::Config;
 pub use driver::open;

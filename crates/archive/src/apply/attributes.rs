@@ -80,46 +80,46 @@ pub(super) fn copy_xattrs(from: &Object, to: BorrowedFd<'_>, name: &[u8]) -> io:
 
 impl Applier {
     /// Owner, attributes, mode and times of a name in the present directory that is no regular file of our making.
-    pub(super) fn set_attributes(&mut self, entry: &Entry, base: &[u8], is_symlink: bool) -> Result<()> {
-        self.set_owner_and_mode(entry, base, is_symlink)?;
+    pub(super) fn set_attributes(&mut self, entry: &Entry, last: &[u8], is_symlink: bool) -> Result<()> {
+        self.set_owner_and_mode(entry, last, is_symlink)?;
         let (access, modification) = times(entry);
         let times = timestamps(access, modification);
-        fs::utimensat(self.here.dir(&self.tree), base, &times, AtFlags::SYMLINK_NOFOLLOW)
-            .map_err(|e| Error::io("set times of", self.shown(base), e))
+        fs::utimensat(self.here.dir(&self.tree), last, &times, AtFlags::SYMLINK_NOFOLLOW)
+            .map_err(|e| Error::io("set times of", self.shown(last), e))
     }
 
     /// As [`Applier::set_attributes`], without times.
-    pub(super) fn set_owner_and_mode(&mut self, entry: &Entry, base: &[u8], is_symlink: bool) -> Result<()> {
-        let (uid, gid) = self.owner(entry, base)?;
-        fs::chownat(self.here.dir(&self.tree), base, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)
-            .map_err(|e| Error::io("chown", self.shown(base), e))?;
-        self.set_xattrs(entry, base)?;
+    pub(super) fn set_owner_and_mode(&mut self, entry: &Entry, last: &[u8], is_symlink: bool) -> Result<()> {
+        let (uid, gid) = self.owner(entry, last)?;
+        fs::chownat(self.here.dir(&self.tree), last, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)
+            .map_err(|e| Error::io("chown", self.shown(last), e))?;
+        self.set_xattrs(entry, last)?;
         if is_symlink {
             return Ok(());
         }
         let mode = Mode::from_raw_mode(entry.mode & 0o7777);
-        fs::chmodat(self.here.dir(&self.tree), base, mode, AtFlags::empty())
-            .map_err(|e| Error::io("chmod", self.shown(base), e))
+        fs::chmodat(self.here.dir(&self.tree), last, mode, AtFlags::empty())
+            .map_err(|e| Error::io("chmod", self.shown(last), e))
     }
 
     /// The owner as the kernel's ids.
-    pub(super) fn owner(&self, entry: &Entry, base: &[u8]) -> Result<(Uid, Gid)> {
+    pub(super) fn owner(&self, entry: &Entry, last: &[u8]) -> Result<(Uid, Gid)> {
         match (u32::try_from(entry.uid), u32::try_from(entry.gid)) {
             // The kernel's "leave as it is" is no id.
             (Ok(uid), Ok(gid)) if uid != u32::MAX && gid != u32::MAX => {
                 Ok((Uid::from_raw(uid), Gid::from_raw(gid)))
             }
-            _ => Err(Error::io("chown", self.shown(base), Errno::INVAL)),
+            _ => Err(Error::io("chown", self.shown(last), Errno::INVAL)),
         }
     }
 
     /// Extended attributes. Those of the kernel's own (`trusted.`) and unknown kinds are left out.
-    pub(super) fn set_xattrs(&mut self, entry: &Entry, base: &[u8]) -> Result<()> {
+    pub(super) fn set_xattrs(&mut self, entry: &Entry, last: &[u8]) -> Result<()> {
         for (key, value) in &entry.xattrs {
             if key.starts_with(b"trusted.") {
                 continue;
             }
-            let Err(e) = xattr::set(self.here.dir(&self.tree), base, key, value) else {
+            let Err(e) = xattr::set(self.here.dir(&self.tree), last, key, value) else {
                 self.has_acl |= key.starts_with(b"system.");
                 continue;
             };
@@ -128,21 +128,21 @@ impl Applier {
                 && key.starts_with(b"user.")
                 && !matches!(entry.kind, Kind::Regular | Kind::Directory);
             if errno != Some(Errno::NOTSUP) && !on_special {
-                return Err(Error::io("set attribute of", self.shown(base), e));
+                return Err(Error::io("set attribute of", self.shown(last), e));
             }
         }
         Ok(())
     }
 
     /// Times of a directory that may have been replaced meanwhile.
-    pub(super) fn set_times_of_directory(&self, base: &[u8], access: Time, modification: Time) -> Result<()> {
+    pub(super) fn set_times_of_directory(&self, last: &[u8], access: Time, modification: Time) -> Result<()> {
         let times = timestamps(access, modification);
-        if self.lost_directory && !matches!(is_directory(self.here.dir(&self.tree), base), Ok(true)) {
+        if self.lost_directory && !matches!(is_directory(self.here.dir(&self.tree), last), Ok(true)) {
             return Ok(());
         }
-        match fs::utimensat(self.here.dir(&self.tree), base, &times, AtFlags::SYMLINK_NOFOLLOW) {
+        match fs::utimensat(self.here.dir(&self.tree), last, &times, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
-            Err(e) => Err(Error::io("set times of", self.shown(base), e)),
+            Err(e) => Err(Error::io("set times of", self.shown(last), e)),
         }
     }
 }

@@ -19,86 +19,86 @@ impl Applier {
     pub(super) fn create_file<R: BufRead>(
         &mut self,
         entry: &Entry,
-        base: &[u8],
+        last: &[u8],
         reader: &mut Reader<R>,
     ) -> Result<()> {
-        let file = self.open_new(entry, base)?;
+        let file = self.open_new(entry, last)?;
         let written = match &entry.sparse {
             None => write_data(&file, &mut reader.data()),
             Some(_) => write_sparse(&file, entry, &mut reader.data()),
         };
         written.map_err(|e| match e {
             Failure::Read(e) => Error::Stream(e),
-            Failure::Write(e) => Error::io("write", self.shown(base), e),
+            Failure::Write(e) => Error::io("write", self.shown(last), e),
         })?;
-        let (uid, gid) = self.owner(entry, base)?;
+        let (uid, gid) = self.owner(entry, last)?;
         let owned = uid.as_raw() == self.tree.uid && gid.as_raw() == self.tree.gid;
         if !owned || self.here.is_setgid(&self.tree)? {
-            fs::fchown(&file, Some(uid), Some(gid)).map_err(|e| Error::io("chown", self.shown(base), e))?;
+            fs::fchown(&file, Some(uid), Some(gid)).map_err(|e| Error::io("chown", self.shown(last), e))?;
         }
-        self.set_xattrs(entry, base)?;
+        self.set_xattrs(entry, last)?;
         if entry.mode & (0o7000 | self.tree.umask) != 0 || self.has_acl {
             let mode = Mode::from_raw_mode(entry.mode & 0o7777);
-            fs::fchmod(&file, mode).map_err(|e| Error::io("chmod", self.shown(base), e))?;
+            fs::fchmod(&file, mode).map_err(|e| Error::io("chmod", self.shown(last), e))?;
         }
         let (access, modification) = times(entry);
         fs::futimens(&file, &timestamps(access, modification))
-            .map_err(|e| Error::io("set times of", self.shown(base), e))
+            .map_err(|e| Error::io("set times of", self.shown(last), e))
     }
 
-    fn open_new(&mut self, entry: &Entry, base: &[u8]) -> Result<File> {
+    fn open_new(&mut self, entry: &Entry, last: &[u8]) -> Result<File> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mode = Mode::from_raw_mode(entry.mode & 0o777);
-        let mut opened = fs::openat(self.here.dir(&self.tree), base, flags, mode);
+        let mut opened = fs::openat(self.here.dir(&self.tree), last, flags, mode);
         if matches!(opened, Err(Errno::EXIST)) {
-            self.clear(base)?;
-            opened = fs::openat(self.here.dir(&self.tree), base, flags, mode);
+            self.clear(last)?;
+            opened = fs::openat(self.here.dir(&self.tree), last, flags, mode);
         }
-        opened.map(File::from).map_err(|e| Error::io("create", self.shown(base), e))
+        opened.map(File::from).map_err(|e| Error::io("create", self.shown(last), e))
     }
 
     /// A directory; one that is there already only gets the attributes.
-    pub(super) fn create_directory(&mut self, entry: &Entry, base: &[u8]) -> Result<()> {
+    pub(super) fn create_directory(&mut self, entry: &Entry, last: &[u8]) -> Result<()> {
         let mode = Mode::from_raw_mode(entry.mode & 0o777);
-        if let Err(e) = fs::mkdirat(self.here.dir(&self.tree), base, mode) {
+        if let Err(e) = fs::mkdirat(self.here.dir(&self.tree), last, mode) {
             if e != Errno::EXIST {
-                return Err(Error::io("mkdir", self.shown(base), e));
+                return Err(Error::io("mkdir", self.shown(last), e));
             }
-            self.replace_by_directory(base, mode)?;
+            self.replace_by_directory(last, mode)?;
         }
-        self.set_owner_and_mode(entry, base, false)?;
+        self.set_owner_and_mode(entry, last, false)?;
         let (access, modification) = times(entry);
-        self.dir_times.push((self.here.join(base), access, modification));
+        self.dir_times.push((self.here.join(last), access, modification));
         Ok(())
     }
 
-    fn replace_by_directory(&mut self, base: &[u8], mode: Mode) -> Result<()> {
-        let fail = |e: Errno| Error::io("mkdir", self.here.shown(&self.tree, base), e);
-        let stat = fs::statat(self.here.dir(&self.tree), base, AtFlags::SYMLINK_NOFOLLOW).map_err(fail)?;
+    fn replace_by_directory(&mut self, last: &[u8], mode: Mode) -> Result<()> {
+        let fail = |e: Errno| Error::io("mkdir", self.here.shown(&self.tree, last), e);
+        let stat = fs::statat(self.here.dir(&self.tree), last, AtFlags::SYMLINK_NOFOLLOW).map_err(fail)?;
         if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
             return Ok(());
         }
-        self.clear(base)?;
-        let fail = |e: io::Error| Error::io("mkdir", self.here.shown(&self.tree, base), e);
-        fs::mkdirat(self.here.dir(&self.tree), base, mode).map_err(|e| fail(e.into()))?;
+        self.clear(last)?;
+        let fail = |e: io::Error| Error::io("mkdir", self.here.shown(&self.tree, last), e);
+        fs::mkdirat(self.here.dir(&self.tree), last, mode).map_err(|e| fail(e.into()))?;
         if self.tree.lowers.is_some() {
             // What stood here hid a lower directory of this name: it must not shine through.
-            xattr::set(self.here.dir(&self.tree), base, xattr::OPAQUE, b"y").map_err(fail)?;
+            xattr::set(self.here.dir(&self.tree), last, xattr::OPAQUE, b"y").map_err(fail)?;
         }
         Ok(())
     }
 
     /// A symbolic link; its target is kept as it is.
-    pub(super) fn create_symlink(&mut self, entry: &Entry, base: &[u8]) -> Result<()> {
-        self.clear(base)?;
-        fs::symlinkat(&entry.link[..], self.here.dir(&self.tree), base)
-            .map_err(|e| Error::io("symlink", self.shown(base), e))?;
-        self.set_attributes(entry, base, true)
+    pub(super) fn create_symlink(&mut self, entry: &Entry, last: &[u8]) -> Result<()> {
+        self.clear(last)?;
+        fs::symlinkat(&entry.link[..], self.here.dir(&self.tree), last)
+            .map_err(|e| Error::io("symlink", self.shown(last), e))?;
+        self.set_attributes(entry, last, true)
     }
 
     /// A device or a pipe. Devices are left out where we may not make them.
-    pub(super) fn create_node(&mut self, entry: &Entry, base: &[u8]) -> Result<()> {
-        self.clear(base)?;
+    pub(super) fn create_node(&mut self, entry: &Entry, last: &[u8]) -> Result<()> {
+        self.clear(last)?;
         let file_type = match entry.kind {
             Kind::Char => FileType::CharacterDevice,
             Kind::Block => FileType::BlockDevice,
@@ -110,15 +110,15 @@ impl Applier {
         let device = fs::makedev(entry.major, entry.minor);
         let mode = Mode::from_raw_mode(entry.mode & 0o777);
         let device = if file_type == FileType::Fifo { 0 } else { device };
-        fs::mknodat(self.here.dir(&self.tree), base, file_type, mode, device)
-            .map_err(|e| Error::io("mknod", self.shown(base), e))?;
-        self.set_attributes(entry, base, false)
+        fs::mknodat(self.here.dir(&self.tree), last, file_type, mode, device)
+            .map_err(|e| Error::io("mknod", self.shown(last), e))?;
+        self.set_attributes(entry, last, false)
     }
 
     /// A hard link to a name that this layer or one below has brought.
-    pub(super) fn create_link(&mut self, entry: &Entry, base: &[u8]) -> Result<()> {
+    pub(super) fn create_link(&mut self, entry: &Entry, last: &[u8]) -> Result<()> {
         let mut name = Vec::new();
-        let shown = self.shown(base);
+        let shown = self.shown(last);
         let missing = || Error::io("link", &shown, Errno::NOENT);
         let split = clean(&entry.link, &mut name).ok_or_else(|| Error::io("link", &shown, Errno::PERM))?;
         let (parent, rest) = name.split_at(split);
@@ -126,20 +126,20 @@ impl Applier {
         if !self.there.enter(&self.tree, parent, Missing::CopyUp)? {
             return Err(missing());
         }
-        if self.there.join(target) == self.here.join(base) {
+        if self.there.join(target) == self.here.join(last) {
             return Err(missing());
         }
         self.bring_up(target)?;
-        self.clear(base)?;
+        self.clear(last)?;
         if !self.there.enter(&self.tree, parent, Missing::CopyUp)? {
             return Err(missing());
         }
         let (from, to) = (self.there.dir(&self.tree), self.here.dir(&self.tree));
-        fs::linkat(from, target, to, base, AtFlags::empty()).map_err(|e| Error::io("link", &shown, e))?;
-        let stat = fs::statat(self.here.dir(&self.tree), base, AtFlags::SYMLINK_NOFOLLOW)
+        fs::linkat(from, target, to, last, AtFlags::empty()).map_err(|e| Error::io("link", &shown, e))?;
+        let stat = fs::statat(self.here.dir(&self.tree), last, AtFlags::SYMLINK_NOFOLLOW)
             .map_err(|e| Error::io("stat", &shown, e))?;
         let is_symlink = FileType::from_raw_mode(stat.st_mode) == FileType::Symlink;
-        self.set_attributes(entry, base, is_symlink)
+        self.set_attributes(entry, last, is_symlink)
     }
 }
 

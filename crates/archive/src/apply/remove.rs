@@ -12,18 +12,18 @@ use crate::merged;
 
 impl Applier {
     /// Removes whatever has this name in the present directory.
-    pub(super) fn clear(&mut self, base: &[u8]) -> Result<()> {
-        let fail = |e: Errno| Error::io("remove", self.here.shown(&self.tree, base), e);
+    pub(super) fn clear(&mut self, last: &[u8]) -> Result<()> {
+        let fail = |e: Errno| Error::io("remove", self.here.shown(&self.tree, last), e);
         let dir = self.here.dir(&self.tree);
-        let stat = match fs::statat(dir, base, AtFlags::SYMLINK_NOFOLLOW) {
+        let stat = match fs::statat(dir, last, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => stat,
             Err(Errno::NOENT) => return Ok(()),
             Err(e) => return Err(fail(e)),
         };
         let is_dir = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
-        remove(dir, base, is_dir).map_err(fail)?;
+        remove(dir, last, is_dir).map_err(fail)?;
         self.lost_directory |= is_dir;
-        let path = self.here.join(base);
+        let path = self.here.join(last);
         self.forget(&path)
     }
 }

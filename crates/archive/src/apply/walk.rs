@@ -130,8 +130,8 @@ impl Walk {
     }
 
     /// The canonical path of a name in the present directory.
-    pub(super) fn join(&self, base: &[u8]) -> Vec<u8> {
-        merged::join(&self.path, base)
+    pub(super) fn join(&self, last: &[u8]) -> Vec<u8> {
+        merged::join(&self.path, last)
     }
 
     /// The canonical path of the present directory.
@@ -140,12 +140,12 @@ impl Walk {
     }
 
     /// The full path of a name, for messages.
-    pub(super) fn shown(&self, tree: &Tree, base: &[u8]) -> PathBuf {
-        tree.path.join(as_path(&self.join(base)))
+    pub(super) fn shown(&self, tree: &Tree, last: &[u8]) -> PathBuf {
+        tree.path.join(as_path(&self.join(last)))
     }
 
     /// Adds a name in the present directory, and the directories above, to the seen ones.
-    pub(super) fn mark(&mut self, base: &[u8], seen: &mut Seen) {
+    pub(super) fn mark(&mut self, last: &[u8], seen: &mut Seen) {
         for level in self.levels.iter_mut().rev().take_while(|l| !l.marked) {
             seen.insert(&self.path[..level.end]);
             level.marked = true;
@@ -154,7 +154,7 @@ impl Walk {
         if len > 0 {
             self.path.push(b'/');
         }
-        self.path.extend_from_slice(base);
+        self.path.extend_from_slice(last);
         seen.insert(&self.path);
         self.path.truncate(len);
     }

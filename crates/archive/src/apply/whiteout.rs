@@ -22,16 +22,16 @@ const OPAQUE: &[u8] = b".wh..wh..opq";
 
 impl Applier {
     /// Applies a whiteout entry standing in the present directory.
-    pub(super) fn take_whiteout(&mut self, base: &[u8]) -> Result<()> {
-        if base == OPAQUE {
+    pub(super) fn take_whiteout(&mut self, last: &[u8]) -> Result<()> {
+        if last == OPAQUE {
             return self.hide_all();
         }
-        if base.starts_with(META_PREFIX) {
+        if last.starts_with(META_PREFIX) {
             return Ok(());
         }
-        match &base[PREFIX.len()..] {
+        match &last[PREFIX.len()..] {
             b"" | b"." | b".." => {
-                let shown = String::from_utf8_lossy(base);
+                let shown = String::from_utf8_lossy(last);
                 Err(Error::form(format!("invalid whiteout name: {shown}: invalid archive")))
             }
             name => self.hide(name),
