@@ -17,7 +17,7 @@ struct Native {
 ///
 /// # Errors
 /// The directory cannot be made or read.
-pub fn open(config: impl Into<Config>) -> Result<impl Driver + use<>> {
+pub fn open(config: impl Into<Config>) -> Result<impl Driver> {
     let root = config.into().root;
     let snapshots = root.join("snapshots");
     let mut builder = DirBuilder::new();
