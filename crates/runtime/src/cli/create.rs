@@ -6,7 +6,7 @@ use kernel::process::set_subreaper;
 use oci::runtime::Spec;
 
 use super::arguments::{Count, Flag, Order, Parsed};
-use super::foreground::{self, Terminal, Wish};
+use super::foreground::{Terminal, Watch, Wish};
 use super::{Failure, Globals, Outcome, Verb};
 use crate::{Console, Create, Deletion, Flags, Parent};
 
@@ -68,6 +68,7 @@ fn run_container(globals: &Globals, parsed: &Parsed) -> Outcome {
     if !detach && !parsed.has("no-subreaper") {
         set_subreaper()?;
     }
+    let watch = Watch::begin()?;
     let pid = make(globals, parsed, console)?;
     let remove = || match parsed.has("keep") {
         true => Ok(()),
@@ -88,7 +89,7 @@ fn run_container(globals: &Globals, parsed: &Parsed) -> Outcome {
     if detach {
         return Ok(0);
     }
-    let status = foreground::wait(pid, terminal)?;
+    let status = watch.wait(pid, terminal)?;
     remove()?;
     Ok(status)
 }

@@ -8,7 +8,7 @@ use oci::runtime::{Process, User};
 
 use super::arguments::{Count, Flag, Order, Parsed};
 use super::create::{absolute, read_spec, socket};
-use super::foreground::{self, Terminal, Wish};
+use super::foreground::{Terminal, Watch, Wish};
 use super::{Failure, Globals, Outcome, Verb};
 use crate::{Exec, Flags, Parent};
 
@@ -71,12 +71,13 @@ fn exec_process(globals: &Globals, parsed: &Parsed) -> Outcome {
             ..Flags::default()
         },
     };
+    let watch = Watch::begin()?;
     let pid = exec.run()?;
     if let Some(group) = group {
         group.add(pid)?;
     }
     let terminal = Terminal::receive(terminal)?;
-    if detach { Ok(0) } else { foreground::wait(pid, terminal) }
+    if detach { Ok(0) } else { watch.wait(pid, terminal) }
 }
 
 fn read_process(path: &Path) -> Result<Process, Failure> {

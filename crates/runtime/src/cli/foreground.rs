@@ -123,11 +123,27 @@ impl Terminal {
     }
 }
 
-/// Waits for the process, which must be a child, and returns its exit status. Other children are reaped on the way.
-pub(super) fn wait(pid: i32, mut terminal: Option<Terminal>) -> Result<i32, Failure> {
-    let mut numbers = PASSED_ON.to_vec();
-    numbers.extend([libc::SIGCHLD, libc::SIGWINCH]);
-    let signals = SignalFd::open(&numbers)?;
+/// Signals held for the process that is about to start.
+#[derive(Debug)]
+pub(super) struct Watch {
+    signals: SignalFd,
+}
+
+impl Watch {
+    /// Holds signals from now on, so that none comes between the start of the process and [`Watch::wait`].
+    pub fn begin() -> Result<Self, Failure> {
+        let mut numbers = PASSED_ON.to_vec();
+        numbers.extend([libc::SIGCHLD, libc::SIGWINCH]);
+        Ok(Self { signals: SignalFd::open(&numbers)? })
+    }
+
+    /// Waits for the process, which must be a child, and returns its exit status. Other children are reaped on the way.
+    pub fn wait(self, pid: i32, terminal: Option<Terminal>) -> Result<i32, Failure> {
+        wait(&self.signals, pid, terminal)
+    }
+}
+
+fn wait(signals: &SignalFd, pid: i32, mut terminal: Option<Terminal>) -> Result<i32, Failure> {
     let mut open = true;
     let status = loop {
         if let Some(status) = reap(pid)? {
