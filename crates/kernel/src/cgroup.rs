@@ -96,6 +96,9 @@ impl Cgroup {
             if !pids.is_empty() {
                 return Err(Error::NotEmpty(pids.len()));
             }
+            if is_frozen(self.version, node)? {
+                return Err(Error::invalid("container's cgroup unexpectedly frozen"));
+            }
         }
         if self.version == Version::V2 {
             v2::enable(node, &host.unified_controllers)?;
@@ -176,6 +179,7 @@ impl Cgroup {
 
     /// Stops all processes; gives up after seconds, with the group thawed.
     pub fn freeze(&self) -> Result<()> {
+        self.refuse_root()?;
         match self.version {
             Version::V1 | Version::Hybrid => freeze::freeze_v1(self.get("freezer")?),
             Version::V2 => freeze::freeze_v2(self.get("")?),
@@ -192,10 +196,14 @@ impl Cgroup {
 
     /// Whether the group is frozen; one that is gone is not.
     pub fn is_frozen(&self) -> Result<bool> {
-        match (self.version, self.find("freezer")) {
-            (Version::V2, _) => freeze::is_frozen_v2(self.get("")?),
-            (_, Some(node)) => freeze::is_frozen_v1(node),
-            (_, None) => Ok(false),
+        self.nodes.iter().try_fold(false, |frozen, node| Ok(frozen || is_frozen(self.version, node)?))
+    }
+
+    /// The topmost group holds every process of the host: a damaged path must not stop or end them.
+    fn refuse_root(&self) -> Result<()> {
+        match self.nodes.iter().find(|node| node.is_root()) {
+            Some(node) => Err(Error::invalid(format!("{} is no container's cgroup", node.full().display()))),
+            None => Ok(()),
         }
     }
 
@@ -210,6 +218,7 @@ impl Cgroup {
 
     /// Sends a signal to every process, missing none that is being forked. SIGKILL also thaws a frozen group.
     pub fn kill_all(&self, signal: i32) -> Result<()> {
+        self.refuse_root()?;
         kill::kill_all(self, signal)
     }
 
@@ -261,6 +270,14 @@ impl Cgroup {
     fn limiting(&self, controller: &str) -> Result<&Node> {
         let controller = if self.version == Version::V2 { "" } else { controller };
         self.find(controller).ok_or_else(|| Error::NoController(controller.to_owned()))
+    }
+}
+
+fn is_frozen(version: Version, node: &Node) -> Result<bool> {
+    match version {
+        Version::V2 => freeze::is_frozen_v2(node),
+        Version::V1 | Version::Hybrid if node.hierarchy.has("freezer") => freeze::is_frozen_v1(node),
+        Version::V1 | Version::Hybrid => Ok(false),
     }
 }
 

@@ -25,9 +25,14 @@ impl Node {
         Self { hierarchy, path: if path.is_empty() { ".".to_owned() } else { path } }
     }
 
+    /// Whether this is the mount point.
+    pub fn is_root(&self) -> bool {
+        self.path == "."
+    }
+
     /// The absolute path.
     pub fn full(&self) -> PathBuf {
-        if self.path == "." { self.hierarchy.point.clone() } else { self.hierarchy.point.join(&self.path) }
+        if self.is_root() { self.hierarchy.point.clone() } else { self.hierarchy.point.join(&self.path) }
     }
 
     fn file(&self, name: &str) -> String {

@@ -91,6 +91,26 @@ fn a_group_with_processes_is_refused() {
     end(child, &group);
 }
 
+#[test]
+fn a_frozen_group_is_refused() {
+    let group = group("ice");
+    group.freeze().unwrap();
+    let error = Cgroup::create(&path("ice")).unwrap_err();
+    assert_eq!(error.to_string(), "container's cgroup unexpectedly frozen");
+    group.thaw().unwrap();
+}
+
+#[test]
+fn the_topmost_group_is_never_stopped_or_ended() {
+    let group = group("top");
+    let top = group.paths().into_iter().map(|(name, path)| (name, path.join(".."))).collect();
+    let top = Cgroup::load(&top).unwrap();
+    // 0 is no signal: it would only ask whether it might be sent.
+    for refused in [top.kill_all(0), top.freeze(), top.remove()] {
+        assert!(refused.is_err());
+    }
+}
+
 fn end(mut child: Child, group: &Cgroup) {
     group.kill_all(libc::SIGKILL).unwrap();
     child.wait().unwrap();
