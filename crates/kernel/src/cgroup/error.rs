@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use rustix::io::Errno;
+
 /// A failed operation on a control group.
 #[derive(Debug)]
 pub enum Error {
@@ -61,7 +63,13 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Io { step, path, source } => write!(f, "{step} {}: {source}", path.display()),
+            Self::Io { step, path, source } => {
+                write!(f, "{step} {}: ", path.display())?;
+                match source.raw_os_error() {
+                    Some(number) => f.write_str(&crate::strerror(Errno::from_raw_os_error(number))),
+                    None => write!(f, "{source}"),
+                }
+            }
             Self::NotEmpty(count) => {
                 write!(f, "container's cgroup is not empty: {count} process(es) found")
             }

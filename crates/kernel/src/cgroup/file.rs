@@ -57,7 +57,11 @@ impl Node {
 
     /// The error of a failed write.
     pub fn write_error(&self, name: &str, value: &str, source: io::Error) -> Error {
-        Error::io(format!("failed to write {value:?} to"), self.full().join(name), source)
+        let step = match source.kind() {
+            io::ErrorKind::NotFound => "open".to_owned(),
+            _ => format!("failed to write {value:?}: write"),
+        };
+        Error::io(step, self.full().join(name), source)
     }
 
     /// Reads a whole file.

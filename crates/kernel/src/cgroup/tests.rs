@@ -270,6 +270,9 @@ fn what_the_host_cannot_limit_is_refused() {
         error(|r| drop(r.unified.insert("memory.high".into(), "1".into()))),
         "invalid configuration: cannot use unified on cgroup v1"
     );
+    let file = group.paths()["cpuset"].join("cpuset.cpus");
+    let expected = format!("failed to write \"4095\": write {}: ", file.display());
+    assert!(error(|r| r.cpu.cpus = "4095".into()).starts_with(&expected));
 }
 
 fn char_rule(allow: bool, (major, minor): (u32, u32), access: &str) -> DeviceRule {
