@@ -1,12 +1,15 @@
 //! What every verb gets: the services, the scope, and how to print.
 
-use crate::Output;
+use crate::{Output, output};
 use anyhow::{Result, bail};
 use model::{
-    Any, Labels, Scope, containers, content, diff, events, images, leases, namespaces, plugins, snapshots,
+    Labels, Scope, containers, content, diff, events, images, leases, namespaces, plugins, snapshots,
     streams, tasks, transfer,
 };
 use std::sync::Arc;
+
+/// Finds a snapshotter by its name.
+pub type ByName = Box<dyn Fn(&str) -> Arc<dyn snapshots::Snapshotter> + Send + Sync>;
 
 /// The services of a daemon.
 pub struct Services {
@@ -33,40 +36,13 @@ pub struct Services {
     /// Introspection.
     pub introspection: Arc<dyn plugins::Introspection>,
     /// A snapshotter by its name.
-    pub snapshotter: Box<dyn Fn(&str) -> Arc<dyn snapshots::Snapshotter> + Send + Sync>,
-}
-
-/// Puts payloads into words: supplied by whoever knows the wire.
-pub trait Words: Send + Sync {
-    /// An event's payload as JSON.
-    fn event(&self, event: &Any) -> String;
-    /// Task statistics as names and values for a table.
-    fn metrics(&self, data: &Any) -> Vec<(String, String)>;
-    /// Any known payload as JSON.
-    fn json(&self, any: &Any) -> serde_json::Value;
-    /// The default options of a runtime, for a container record.
-    fn runtime_options(&self, options: &RuncOptions) -> Any;
-}
-
-/// The runtime options that have flags.
-#[derive(Clone, Debug, Default)]
-pub struct RuncOptions {
-    /// Another OCI runtime's binary.
-    pub binary: String,
-    /// Where it keeps its state.
-    pub root: String,
-    /// Let systemd make the cgroups.
-    pub systemd_cgroup: bool,
-    /// Do not use pivot_root.
-    pub no_pivot: bool,
+    pub snapshotter: ByName,
 }
 
 /// What every verb gets.
 pub struct Context {
     /// The daemon.
     pub services: Services,
-    /// Words for payloads.
-    pub words: Box<dyn Words>,
     /// The namespace.
     pub scope: Scope,
     /// How to print.
@@ -79,22 +55,53 @@ impl Context {
         (self.services.snapshotter)(if name.is_empty() { "overlayfs" } else { name })
     }
 
-    /// A scope under a fresh lease that expires after a day, for work of several steps.
-    pub async fn leased(&self) -> Result<Scope> {
+    /// Does work of several steps under a fresh lease.
+    ///
+    /// # Errors
+    /// Those of the work; only a lease of work that went well may fail to be given back.
+    pub async fn leased<T>(&self, work: impl AsyncFnOnce(&Scope) -> Result<T>) -> Result<T> {
+        let scope = self.lease().await?;
+        let done = work(&scope).await;
+        let released = self.release(&scope).await;
+        let done = done?;
+        released?;
+        Ok(done)
+    }
+
+    /// A scope under a fresh lease, which expires after a day.
+    pub async fn lease(&self) -> Result<Scope> {
         let expiry = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24);
         let labels = Labels::from([(model::labels::GC_EXPIRE.into(), expiry.to_string())]);
         let lease = self.services.leases.create(&self.scope, "", labels).await?;
         Ok(self.scope.with_lease(lease.id))
     }
 
-    /// Gives a lease of [`Context::leased`] back.
+    /// Gives a lease of [`Context::lease`] back; once is enough, twice is no error.
     pub async fn release(&self, scope: &Scope) -> Result<()> {
-        if let Some(id) = &scope.lease {
-            let delete = leases::Delete { id: id.clone(), sync: false };
-            self.services.leases.delete(&self.scope, delete).await?;
+        let id = scope.lease.clone().unwrap_or_default();
+        match self.services.leases.delete(&self.scope, leases::Delete { id, sync: false }).await {
+            Err(e) if e.is_not_found() => Ok(()),
+            other => Ok(other?),
         }
-        Ok(())
     }
+}
+
+/// Does something to each of several things; the failure of one keeps nothing from the others. The value is the
+/// process' exit code.
+pub async fn each(names: &[String], mut act: impl AsyncFnMut(&str) -> Result<()>) -> Result<u8> {
+    let mut code = 0;
+    for name in names {
+        if let Err(e) = act(name).await {
+            output::complain(&e);
+            code = 1;
+        }
+    }
+    Ok(code)
+}
+
+/// A part of a name that nobody else has: the time and this process.
+pub fn unique() -> String {
+    format!("{}-{}", jiff::Timestamp::now().as_nanosecond(), std::process::id())
 }
 
 /// Reads `key=value` arguments; `key` alone means `true`.

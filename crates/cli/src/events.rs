@@ -15,16 +15,16 @@ impl Events {
         let mut subscription = cx.services.events.subscribe(&self.filters).await?;
         while let Some(envelope) = subscription.next().await {
             let envelope = envelope?;
-            let event = envelope.event.as_ref().map_or_else(String::new, |any| cx.words.event(any));
-            let time = envelope.timestamp.to_rfc3339();
+            let event = envelope.event.as_ref().map_or_else(String::new, client::words::event);
+            let (time, namespace, topic) = (envelope.timestamp, &envelope.namespace, &envelope.topic);
             match cx.output {
                 Output::Table => {
-                    output::line(format!("{time} {} {} {event}", envelope.namespace, envelope.topic))?
+                    output::line(format!("{} {namespace} {topic} {event}", output::event_time(time)))?
                 }
                 Output::Json => output::line(serde_json::json!({
-                    "timestamp": time,
-                    "namespace": envelope.namespace,
-                    "topic": envelope.topic,
+                    "timestamp": time.to_rfc3339(),
+                    "namespace": namespace,
+                    "topic": topic,
                     "event": serde_json::from_str(&event).unwrap_or(serde_json::Value::Null),
                 }))?,
             }

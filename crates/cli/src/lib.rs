@@ -1,9 +1,11 @@
 //! The command line's verbs, one file each, with `ctr`'s words.
 //!
 //! A verb is a `clap` struct with a `run` that takes the [`Context`]: model traits and how to print. It cannot tell
-//! whether a daemon or something else stands behind the traits. Not here: connecting (that is `bin/gantry`'s) and
-//! anything that must be on the daemon's machine, but for the fifos of foreground tasks.
+//! whether a daemon or something else stands behind the traits. Some things need the daemon's machine and say so where
+//! they are done: the fifos of foreground tasks, the accounts of an image, the devices of the host. Not here:
+//! connecting (that is `bin/gantry`'s).
 
+mod accounts;
 mod containers;
 mod content;
 mod context;
@@ -20,41 +22,60 @@ mod tasks;
 mod terminal;
 mod version;
 
-pub use context::{Context, Services, Words};
-pub use output::Output;
+pub use context::{Context, Services};
+pub use output::{Output, explain};
 
-use clap::{Parser, Subcommand};
+use clap::{ArgAction, Parser, Subcommand};
+use std::path::PathBuf;
+use std::time::Duration;
 
 /// Drives gantryd, or any daemon that speaks containerd's API.
 #[derive(Debug, Parser)]
-#[command(name = "gantry", version, propagate_version = true, infer_subcommands = false)]
+#[command(
+    name = "gantry",
+    version,
+    propagate_version = true,
+    disable_version_flag = true,
+    args_override_self = true
+)]
 pub struct Cli {
     /// The daemon's socket.
-    #[arg(
-        long,
-        short,
-        global = true,
-        env = "CONTAINERD_ADDRESS",
-        default_value = "/run/containerd/containerd.sock"
-    )]
-    pub address: String,
+    #[arg(long, short, env = "CONTAINERD_ADDRESS", default_value = "/run/containerd/containerd.sock")]
+    pub address: PathBuf,
     /// The namespace of every name.
     #[arg(long, short, global = true, env = "CONTAINERD_NAMESPACE", default_value = "default")]
     pub namespace: String,
     /// How to print: table or json.
     #[arg(long, global = true, value_enum, default_value_t = Output::Table)]
     pub output: Output,
-    /// Give up on the whole command after this many seconds; 0 waits.
-    #[arg(long, global = true, default_value_t = 0)]
-    pub timeout: u64,
+    /// Give up on the whole command after this time (90, 90s, 1m30s); 0 waits.
+    #[arg(long, global = true, value_parser = parse_duration, default_value = "0")]
+    pub timeout: Duration,
+    /// Give up on connecting after this time; 0 is ten seconds.
+    #[arg(long, global = true, value_parser = parse_duration, default_value = "0")]
+    pub connect_timeout: Duration,
+    /// Tell more of what went wrong.
+    #[arg(long)]
+    pub debug: bool,
+    /// Print the version.
+    #[arg(long, short, action = ArgAction::Version)]
+    version: Option<bool>,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
 }
 
+/// Reads `90`, `90s`, `1m30s` or `500ms`.
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    if let Ok(seconds) = text.parse() {
+        return Ok(Duration::from_secs(seconds));
+    }
+    let duration: jiff::SignedDuration = text.parse().map_err(|e: jiff::Error| e.to_string())?;
+    duration.try_into().map_err(|_| "a time to wait cannot be negative".into())
+}
+
 /// The nouns.
 #[derive(Debug, Subcommand)]
-#[expect(missing_docs, reason = "the help text of a noun stands on its own type")]
 pub enum Command {
     /// Show the versions of client and daemon.
     Version(version::Version),
@@ -73,7 +94,7 @@ pub enum Command {
     #[command(subcommand)]
     Content(content::Content),
     /// Work with snapshots.
-    #[command(subcommand, visible_alias = "snapshot")]
+    #[command(visible_alias = "snapshot")]
     Snapshots(snapshots::Snapshots),
     /// Work with leases.
     #[command(subcommand)]
@@ -110,6 +131,27 @@ impl Command {
             Command::Tasks(noun) => noun.run(context).await,
             Command::Run(verb) => verb.run(context).await,
             Command::Events(verb) => verb.run(context).await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_grammar_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn durations() {
+        for (text, ms) in [("0", 0), ("90", 90_000), ("1m30s", 90_000), ("500ms", 500), ("0s", 0)] {
+            assert_eq!(parse_duration(text), Ok(Duration::from_millis(ms)), "{text}");
+        }
+        for text in ["", "-1s", "soon"] {
+            assert!(parse_duration(text).is_err(), "{text}");
         }
     }
 }

@@ -76,6 +76,26 @@ pub fn print(text: &str) -> Result<()> {
     Ok(out.flush()?)
 }
 
+/// An error as people read it: the steps from the outside in. A text that holds its cause already ends it.
+pub fn explain(error: &anyhow::Error) -> String {
+    let mut parts = Vec::new();
+    for cause in error.chain() {
+        parts.push(match cause.downcast_ref::<std::io::Error>() {
+            Some(e) => model::error::os_text(e),
+            None => cause.to_string(),
+        });
+        if cause.is::<model::Error>() {
+            break;
+        }
+    }
+    parts.join(": ")
+}
+
+/// Writes an error to standard error.
+pub fn complain(error: &anyhow::Error) {
+    eprintln!("gantry: {}", explain(error));
+}
+
 /// Writes a line.
 ///
 /// # Errors
@@ -165,6 +185,12 @@ pub fn local_time(time: Timestamp) -> String {
     }
 }
 
+/// A time as `ctr` prints it beside events: `2026-01-02 15:04:05.006 +0000 UTC`.
+pub fn event_time(time: Timestamp) -> String {
+    let text = time.to_rfc3339();
+    format!("{} +0000 UTC", text.trim_end_matches('Z').replacen('T', " ", 1))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -174,6 +200,23 @@ mod tests {
         let mut table = Table::new(&["A", "LONGER"]);
         table.row(["value".into(), "x".into()]);
         assert_eq!(table.render(), "A     LONGER \nvalue x      \n");
+    }
+
+    #[test]
+    fn times_of_events() {
+        let time = Timestamp { seconds: 1_767_366_245, nanos: 6_000_000 };
+        assert_eq!(event_time(time), "2026-01-02 15:04:05.006 +0000 UTC");
+    }
+
+    #[test]
+    fn errors_are_told_once() {
+        let io = || std::io::Error::from_raw_os_error(2);
+        let error = anyhow::Error::new(model::Error::io("open", "/x", io())).context("read spec");
+        assert_eq!(explain(&error), "read spec: open /x: no such file or directory");
+        assert_eq!(
+            explain(&anyhow::Error::new(io()).context("read /x")),
+            "read /x: no such file or directory"
+        );
     }
 
     #[test]

@@ -20,7 +20,7 @@ type Answer = std::result::Result<Response<Streaming<types::Envelope>>, Status>;
 /// A subscription, acknowledged or on its way.
 enum Subscribed {
     Waiting(Pin<Box<dyn Future<Output = Answer> + Send>>),
-    Running(Streaming<types::Envelope>),
+    Running(Box<Streaming<types::Envelope>>),
     Ended,
 }
 
@@ -43,7 +43,7 @@ impl Events for Client {
         let mut call: Pin<Box<dyn Future<Output = Answer> + Send>> =
             Box::pin(async move { stub.subscribe(request).await });
         Ok(Box::new(match tokio::time::timeout(ACKNOWLEDGE, &mut call).await {
-            Ok(acknowledged) => Subscribed::Running(answer(acknowledged)?),
+            Ok(acknowledged) => Subscribed::Running(Box::new(answer(acknowledged)?)),
             Err(_) => Subscribed::Waiting(call),
         }))
     }
@@ -52,7 +52,7 @@ impl Events for Client {
 impl Subscribed {
     async fn receive(&mut self) -> Result<Option<Envelope>> {
         if let Subscribed::Waiting(call) = self {
-            *self = Subscribed::Running(answer(call.await)?);
+            *self = Subscribed::Running(Box::new(answer(call.await)?));
         }
         let Subscribed::Running(messages) = self else { return Ok(None) };
         Ok(messages.message().await.map_err(refusal)?.map(Into::into))

@@ -9,7 +9,7 @@ use wire::api::{cgroups_v1, cgroups_v2, runc};
 use wire::{Message, Name};
 
 /// The options of the runc shim that have flags.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RuncOptions {
     /// Another OCI runtime's binary.
     pub binary: String,

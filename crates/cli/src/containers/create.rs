@@ -13,10 +13,7 @@ pub struct Create {
 
 impl Create {
     pub(crate) async fn run(self, cx: &Context) -> Result<u8> {
-        let scope = cx.leased().await?;
-        let created = self.options.create(cx, &scope).await;
-        cx.release(&scope).await?;
-        created?;
+        cx.leased(async |scope| self.options.create(cx, scope).await).await?;
         Ok(0)
     }
 }

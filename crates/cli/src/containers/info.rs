@@ -17,13 +17,13 @@ pub struct Info {
 impl Info {
     pub(crate) async fn run(self, cx: &Context) -> Result<u8> {
         let c = cx.services.containers.get(&cx.scope, &self.container).await?;
-        let any = |any: &Option<model::Any>| any.as_ref().map(|a| cx.words.json(a));
+        let any = |any: &Option<model::Any>| any.as_ref().map(client::words::json);
         if self.spec {
             output::json(&any(&c.spec))?;
             return Ok(0);
         }
         let extensions: serde_json::Map<_, _> =
-            c.extensions.iter().map(|(name, value)| (name.clone(), cx.words.json(value))).collect();
+            c.extensions.iter().map(|(name, value)| (name.clone(), client::words::json(value))).collect();
         output::json(&json!({
             "ID": c.id,
             "Labels": c.labels,

@@ -76,9 +76,7 @@ impl Check {
         let word = if complete { "complete" } else { "incomplete" };
         let chain = oci::chain_id(&chosen.config.rootfs.diff_ids);
         let unpacked = match chain {
-            Some(chain) => {
-                cx.snapshotter(&self.snapshotter).stat(&cx.scope, &chain.to_string()).await.is_ok()
-            }
+            Some(chain) => cx.snapshotter(&self.snapshotter).stat(&cx.scope, chain.as_ref()).await.is_ok(),
             None => false,
         };
         let size = format!("{}/{}", output::binary_size(have), output::binary_size(whole));

@@ -2,7 +2,7 @@
 
 use super::progress::Shown;
 use super::stream_id;
-use crate::Context;
+use crate::{Context, output};
 use anyhow::{Context as _, Result, bail};
 use model::streams::{Source, Stream};
 use model::transfer::{self, Endpoint, ImageReference, ImageStore, Request};
@@ -39,26 +39,31 @@ impl Export {
                 tokio::fs::File::create(path).await.with_context(|| format!("create archive {path}"))?,
             ),
         };
-        let scope = cx.leased().await?;
-        let id = stream_id("export");
-        let stream = cx.services.streams.open(&scope, &id).await?;
-        let request = self.request(id)?;
-        let transfer = cx.services.transfer.transfer(&scope, request);
-        let done = async {
-            let done = transfer.await;
-            // The daemon ends the stream when its lease goes.
-            cx.release(&scope).await?;
-            Ok::<_, anyhow::Error>(done?)
-        };
-        let (done, written) = tokio::join!(done, drain(&*stream, &mut *archive));
-        stream.close().await;
-        if let Err(e) = done.and(written) {
-            if self.archive != "-" {
-                std::fs::remove_file(&self.archive).with_context(|| format!("remove {}", self.archive))?;
-            }
-            return Err(e.context(format!("export to {}", self.archive)));
+        let Err(e) = self.export(cx, &mut *archive).await else { return Ok(0) };
+        if self.archive != "-" {
+            std::fs::remove_file(&self.archive).with_context(|| format!("remove {}", self.archive))?;
         }
-        Ok(0)
+        Err(e.context(format!("export to {}", self.archive)))
+    }
+
+    async fn export(&self, cx: &Context, archive: &mut (dyn AsyncWrite + Send + Unpin)) -> Result<()> {
+        let id = stream_id("export");
+        let request = self.request(id.clone())?;
+        let scope = cx.lease().await?;
+        let done = async {
+            let stream = cx.services.streams.open(&scope, &id).await?;
+            let transfer = async {
+                cx.services.transfer.transfer(&scope, request).await?;
+                // The daemon ends the stream when the lease goes under which it was opened.
+                cx.release(&scope).await
+            };
+            tokio::try_join!(transfer, drain(&*stream, archive))
+        };
+        if let Err(e) = done.await {
+            cx.release(&scope).await.unwrap_or_else(|second| output::complain(&second));
+            return Err(e);
+        }
+        Ok(())
     }
 
     fn request(&self, stream: String) -> Result<Request> {

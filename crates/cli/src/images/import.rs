@@ -5,6 +5,7 @@ use super::stream_id;
 use crate::Context;
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
+use model::Scope;
 use model::streams::{Sink, Stream};
 use model::transfer::{self, Endpoint, ImageReference, ImageStore, Request, Unpack};
 use std::sync::Arc;
@@ -55,25 +56,34 @@ impl Import {
                 Box::new(tokio::fs::File::open(path).await.with_context(|| format!("open archive {path}"))?)
             }
         };
-        let scope = cx.leased().await?;
+        cx.leased(async |scope| self.transfer(cx, scope, &mut *archive).await)
+            .await
+            .with_context(|| format!("import {}", self.archive))?;
+        Ok(0)
+    }
+
+    async fn transfer(
+        &self,
+        cx: &Context,
+        scope: &Scope,
+        archive: &mut (dyn AsyncRead + Send + Unpin),
+    ) -> Result<()> {
+        let store = self.store()?;
         let id = stream_id("import");
-        let stream = cx.services.streams.open(&scope, &id).await?;
-        let source = Endpoint::Import(transfer::Import {
-            stream: id,
-            media_type: String::new(),
-            force_compress: self.compress_blobs,
-        });
-        let destination = Endpoint::ImageStore(Box::new(self.store()?));
-        let request = Request { source, destination, progress: Some(Arc::new(Shown::new())) };
-        let transfer = cx.services.transfer.transfer(&scope, request);
+        let stream = cx.services.streams.open(scope, &id).await?;
+        let import =
+            transfer::Import { stream: id, media_type: String::new(), force_compress: self.compress_blobs };
+        let request = Request {
+            source: Endpoint::Import(import),
+            destination: Endpoint::ImageStore(Box::new(store)),
+            progress: Some(Arc::new(Shown::new())),
+        };
         let done = tokio::select! {
-            done = transfer => done.map_err(Into::into),
-            Err(e) = feed(&mut archive, &*stream) => Err(e),
+            done = cx.services.transfer.transfer(scope, request) => done.map_err(Into::into),
+            Err(e) = feed(archive, &*stream) => Err(e),
         };
         stream.close().await;
-        cx.release(&scope).await?;
-        done.with_context(|| format!("import {}", self.archive))?;
-        Ok(0)
+        done
     }
 
     fn store(&self) -> Result<ImageStore> {

@@ -53,5 +53,5 @@ impl List {
 async fn size(cx: &Context, image: &model::images::Image) -> Option<i64> {
     let chosen = tree::choose(cx, &image.name, &image.target).await.ok()?;
     let blobs = std::iter::once(&chosen.manifest.config).chain(&chosen.manifest.layers);
-    Some(image.target.size + blobs.map(|b| b.size).sum::<i64>())
+    Some(chosen.size + blobs.map(|b| b.size).sum::<i64>())
 }

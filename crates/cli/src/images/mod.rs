@@ -49,5 +49,5 @@ impl Images {
 
 /// A name for a stream that nobody else has.
 pub(crate) fn stream_id(prefix: &str) -> String {
-    format!("{prefix}-{}-{}", jiff::Timestamp::now().as_nanosecond(), std::process::id())
+    format!("{prefix}-{}", crate::context::unique())
 }

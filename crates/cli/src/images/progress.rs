@@ -45,7 +45,7 @@ impl ProgressSink for Shown {
             bar.set_position(progress.progress.max(0) as u64);
             bar.set_message(progress.event.clone());
         } else if entry.event != progress.event {
-            eprintln!("{} {}", progress.event, progress.name);
+            eprintln!("{}", format!("{} {}", progress.event, progress.name).trim_end());
         }
         entry.event = progress.event;
     }

@@ -1,6 +1,6 @@
 //! `gantry images remove`
 
-use crate::{Context, output};
+use crate::{Context, context, output};
 use anyhow::Result;
 use model::images::Delete;
 
@@ -17,18 +17,16 @@ pub struct Remove {
 
 impl Remove {
     pub(crate) async fn run(self, cx: &Context) -> Result<u8> {
-        let mut code = 0;
-        for (index, name) in self.names.iter().enumerate() {
-            let sync = self.sync && index + 1 == self.names.len();
-            let delete = Delete { name: name.clone(), sync, target: None };
-            match cx.services.images.delete(&cx.scope, delete).await {
-                Ok(()) => output::line(name)?,
-                Err(e) => {
-                    eprintln!("gantry: {e}");
-                    code = 1;
-                }
-            }
-        }
-        Ok(code)
+        let last = self.names.len() - 1;
+        let mut number = 0;
+        context::each(&self.names, async |name| {
+            // One wait is enough: the collector sees what all of them held.
+            let sync = self.sync && number == last;
+            number += 1;
+            let delete = Delete { name: name.into(), sync, target: None };
+            cx.services.images.delete(&cx.scope, delete).await?;
+            output::line(name)
+        })
+        .await
     }
 }

@@ -3,17 +3,17 @@
 use crate::{Context, content};
 use anyhow::{Context as _, Result};
 use model::images::Target;
-use oci::{Descriptor, ImageConfig, Manifest, Matcher, Platform};
+use oci::{ImageConfig, Manifest, Matcher, Platform};
 
 /// The largest manifest, index or config, in bytes.
 const MAX_DOCUMENT: u64 = 8 << 20;
 
 /// The manifest for this machine, and its config.
 pub struct Chosen {
+    /// The size of the documents that lead to the config: indexes and the manifest, in bytes.
+    pub size: i64,
     /// The manifest.
     pub manifest: Manifest,
-    /// The config's descriptor.
-    pub config_descriptor: Descriptor,
     /// The config.
     pub config: ImageConfig,
 }
@@ -30,7 +30,7 @@ pub async fn document<T: serde::de::DeserializeOwned>(cx: &Context, digest: &oci
 /// `no match for platform` naming the image; a missing or damaged blob.
 pub async fn choose(cx: &Context, name: &str, target: &Target) -> Result<Chosen> {
     let mut digest = target.parse_digest()?;
-    let mut media_type = target.media_type.clone();
+    let (mut media_type, mut size) = (target.media_type.clone(), target.size);
     let matcher = Matcher::only(&Platform::host(""));
     while oci::media_type::is_index(&media_type) {
         let index: oci::Index = document(cx, &digest).await?;
@@ -40,10 +40,11 @@ pub async fn choose(cx: &Context, name: &str, target: &Target) -> Result<Chosen>
         })?;
         digest = best.digest.clone();
         media_type = best.media_type.clone();
+        size += best.size;
     }
     let manifest: Manifest = document(cx, &digest).await?;
     let config: ImageConfig = document(cx, &manifest.config.digest).await?;
-    Ok(Chosen { config_descriptor: manifest.config.clone(), manifest, config })
+    Ok(Chosen { size, manifest, config })
 }
 
 /// The platforms an image is made for, as far as its documents are there.

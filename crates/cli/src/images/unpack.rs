@@ -1,12 +1,13 @@
 //! Unpacking: an image's layers become a chain of committed snapshots.
 
-use super::tree::{self, Chosen};
-use crate::Context;
+use super::tree;
+use crate::{Context, output};
 use anyhow::{Context as _, Result, ensure};
 use model::images::{Image, Target};
-use model::snapshots::{Commit, Prepare};
+use model::snapshots::{Commit, Prepare, Snapshotter};
 use model::{Labels, Mask, Scope};
 use oci::{Descriptor, Digest, ImageConfig};
+use std::io::IsTerminal;
 
 /// An image whose layers are all snapshots.
 pub struct Unpacked {
@@ -25,67 +26,68 @@ pub async fn unpack(cx: &Context, scope: &Scope, name: &str, snapshotter: &str) 
     let layers = &chosen.manifest.layers;
     let diff_ids = &chosen.config.rootfs.diff_ids;
     ensure!(
-        layers.len() == diff_ids.len() && !layers.is_empty(),
+        layers.len() == diff_ids.len(),
         "image {name:?}: its manifest has {} layers and its config {} diffIDs",
         layers.len(),
         diff_ids.len()
     );
     let chain = oci::chain_ids(diff_ids);
+    let chain_id = chain.last().cloned().with_context(|| format!("image {name:?} has no layers"))?;
     let snapshots = cx.snapshotter(snapshotter);
     let mut parent = String::new();
     for ((layer, diff_id), chain_id) in layers.iter().zip(diff_ids).zip(&chain) {
-        let step = Layer { descriptor: layer, diff_id, chain_id, parent: &parent };
-        match snapshots.stat(scope, &chain_id.to_string()).await {
-            Ok(_) => {}
-            Err(e) if e.is_not_found() => {
-                step.unpack(cx, scope, snapshotter)
-                    .await
-                    .with_context(|| format!("unpack layer {}", layer.digest))?;
-            }
-            Err(e) => return Err(e.into()),
-        }
+        let step = Layer { cx, scope, snapshots: &*snapshots, descriptor: layer, diff_id, chain_id };
+        step.ensure(&parent).await.with_context(|| format!("unpack layer {}", layer.digest))?;
         parent = chain_id.to_string();
     }
-    let chain_id = chain.last().cloned().context("no layers")?;
-    label_config(cx, scope, &chosen, snapshotter, &chain_id).await?;
+    hold(cx, scope, &chosen.manifest.config.digest, (snapshotter, &chain_id)).await?;
     Ok(Unpacked { image, config: chosen.config, chain_id })
 }
 
 struct Layer<'a> {
+    cx: &'a Context,
+    scope: &'a Scope,
+    snapshots: &'a dyn Snapshotter,
     descriptor: &'a Descriptor,
     diff_id: &'a Digest,
     chain_id: &'a Digest,
-    parent: &'a str,
 }
 
 impl Layer<'_> {
-    async fn unpack(&self, cx: &Context, scope: &Scope, snapshotter: &str) -> Result<()> {
-        let snapshots = cx.snapshotter(snapshotter);
-        let key = format!(
-            "extract-{}-{} {}",
-            jiff::Timestamp::now().as_nanosecond(),
-            std::process::id(),
-            self.chain_id
-        );
-        let prepare = Prepare { key: key.clone(), parent: self.parent.into(), labels: Labels::new() };
-        let mounts = snapshots.prepare(scope, prepare).await?;
-        let committed = self.fill(cx, scope, (snapshotter, &key), mounts).await;
-        if committed.is_err() {
-            snapshots.remove(scope, &key).await?;
+    /// Unpacks the layer on top of its parent, if it is not there.
+    async fn ensure(&self, parent: &str) -> Result<()> {
+        let name = self.chain_id.to_string();
+        match self.snapshots.stat(self.scope, &name).await {
+            Err(e) if e.is_not_found() => {}
+            other => return Ok(other.map(drop)?),
         }
-        committed
+        if std::io::stderr().is_terminal() {
+            eprintln!("unpacking {} ({})", self.descriptor.digest, output::binary_size(self.descriptor.size));
+        }
+        let key = format!("extract-{} {name}", crate::context::unique());
+        // A snapshotter that has the layer from elsewhere knows it by this label and answers that it exists.
+        let labels = Labels::from([(model::labels::SNAPSHOT_REF.into(), name)]);
+        let prepare = Prepare { key: key.clone(), parent: parent.into(), labels };
+        let mounts = match self.snapshots.prepare(self.scope, prepare).await {
+            Err(e) if e.is_already_exists() => return Ok(()),
+            other => other?,
+        };
+        match self.fill(&key, mounts).await {
+            Ok(Committed::ByUs) => Ok(()),
+            Ok(Committed::ByAnother) => Ok(self.snapshots.remove(self.scope, &key).await?),
+            Err(e) => {
+                if let Err(second) = self.snapshots.remove(self.scope, &key).await {
+                    output::complain(&second.into());
+                }
+                Err(e)
+            }
+        }
     }
 
-    async fn fill(
-        &self,
-        cx: &Context,
-        scope: &Scope,
-        (snapshotter, key): (&str, &str),
-        mounts: Vec<model::Mount>,
-    ) -> Result<()> {
+    async fn fill(&self, key: &str, mounts: Vec<model::Mount>) -> Result<Committed> {
         let diff = target(self.descriptor);
         let apply = model::diff::Apply { diff, mounts, ..model::diff::Apply::default() };
-        let applied = cx.services.diff.apply(scope, apply).await?;
+        let applied = self.cx.services.diff.apply(self.scope, apply).await?;
         ensure!(
             applied.digest == self.diff_id.to_string(),
             "wrong diff id {} calculated, the image's config says {}: the layer is damaged or the image is wrong",
@@ -93,24 +95,28 @@ impl Layer<'_> {
             self.diff_id
         );
         let commit = Commit { name: self.chain_id.to_string(), key: key.into(), ..Commit::default() };
-        match cx.snapshotter(snapshotter).commit(scope, commit).await {
-            Err(e) if e.is_already_exists() => cx.snapshotter(snapshotter).remove(scope, key).await?,
-            other => other?,
+        match self.snapshots.commit(self.scope, commit).await {
+            Err(e) if e.is_already_exists() => Ok(Committed::ByAnother),
+            other => Ok(other.map(|()| Committed::ByUs)?),
         }
-        Ok(())
     }
 }
 
+/// Who made a layer's snapshot first.
+enum Committed {
+    ByUs,
+    ByAnother,
+}
+
 /// Hangs the top snapshot on the config blob, so that it lives as long as the image.
-async fn label_config(
+async fn hold(
     cx: &Context,
     scope: &Scope,
-    chosen: &Chosen,
-    snapshotter: &str,
-    chain_id: &Digest,
+    config: &Digest,
+    (snapshotter, chain_id): (&str, &Digest),
 ) -> Result<()> {
     let key = format!("{}{snapshotter}", model::labels::GC_REF_SNAPSHOT);
-    let mut info = cx.services.content.info(scope, &chosen.config_descriptor.digest).await?;
+    let mut info = cx.services.content.info(scope, config).await?;
     if info.labels.get(&key).is_some_and(|value| *value == chain_id.to_string()) {
         return Ok(());
     }

@@ -27,9 +27,8 @@ impl List {
         }
         let mut table = Table::new(&["NAME", "LABELS"]);
         for namespace in &namespaces {
-            let labels =
-                namespace.labels.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(",");
-            table.row([namespace.name.clone(), labels]);
+            let labels: Vec<_> = namespace.labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
+            table.row([namespace.name.clone(), labels.join(",")]);
         }
         table.print()?;
         Ok(0)

@@ -1,6 +1,6 @@
 //! `gantry namespaces remove`
 
-use crate::{Context, output};
+use crate::{Context, context, output};
 use anyhow::Result;
 
 /// Remove empty namespaces.
@@ -13,10 +13,10 @@ pub struct Remove {
 
 impl Remove {
     pub(crate) async fn run(self, cx: &Context) -> Result<u8> {
-        for name in &self.names {
+        context::each(&self.names, async |name| {
             cx.services.namespaces.delete(name).await?;
-            output::line(name)?;
-        }
-        Ok(0)
+            output::line(name)
+        })
+        .await
     }
 }

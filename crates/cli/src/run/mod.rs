@@ -1,10 +1,12 @@
 //! `gantry run`: a container made, started, watched and, with `--rm`, removed.
 
+mod host;
 mod options;
+mod parse;
 
-pub use options::Options;
+pub(crate) use options::{Options, STOP_SIGNAL};
 
-use crate::{Context, containers, tasks};
+use crate::{Context, containers, output, tasks};
 use anyhow::Result;
 
 /// Run a container.
@@ -25,14 +27,18 @@ impl Run {
             !(self.rm && self.start.detach),
             "flags --detach and --rm cannot be specified together"
         );
-        let scope = cx.leased().await?;
-        let created = self.options.create(cx, &scope).await;
-        cx.release(&scope).await?;
-        let container = created?;
+        let container = cx.leased(async |scope| self.options.create(cx, scope).await).await?;
         let ended = self.start.start(cx, &container).await;
-        if self.rm || ended.is_err() {
-            containers::remove(cx, &container).await?;
+        if !self.rm && ended.is_ok() {
+            return ended;
         }
-        ended
+        match (ended, containers::remove(cx, &container).await) {
+            (Ok(code), Ok(())) => Ok(code),
+            (Ok(_), Err(e)) => Err(e),
+            (Err(first), removed) => {
+                removed.unwrap_or_else(|second| output::complain(&second));
+                Err(first)
+            }
+        }
     }
 }

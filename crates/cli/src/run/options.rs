@@ -1,21 +1,27 @@
 //! What a container is made of: the flags of `run` and `containers create`, and the record they become.
 
-use crate::context::{RuncOptions, parse_labels};
+use super::{host, parse};
+use crate::context::parse_labels;
 use crate::images::{self, Unpacked};
-use crate::{Context, terminal};
+use crate::{Context, accounts, terminal};
 use anyhow::{Context as _, Result, bail, ensure};
+use client::words::RuncOptions;
 use model::containers::{Container, RuntimeChoice};
 use model::snapshots::Prepare;
 use model::{Any, Labels, Scope};
+use oci::Digest;
 use oci::config::RunConfig;
-use oci::runtime::{LinuxIdMapping, Mount};
-use std::path::PathBuf;
+use spec::Accounts;
+use std::path::{Path, PathBuf};
 
+/// The runtime of containers that name none.
+const RUNC: &str = "io.containerd.runc.v2";
 /// The label that says which signal stops a container.
-const STOP_SIGNAL: &str = "io.containerd.image.config.stop-signal";
+pub(crate) const STOP_SIGNAL: &str = "io.containerd.image.config.stop-signal";
 
 /// What a container is made of.
 #[derive(Debug, clap::Args)]
+#[group(skip)]
 pub struct Options {
     /// A spec as a JSON file, instead of all other flags.
     #[arg(long, short)]
@@ -38,12 +44,21 @@ pub struct Options {
     /// type=TYPE,src=SOURCE,dst=DESTINATION,options=a:b
     #[arg(long)]
     mount: Vec<String>,
+    /// Pass a device of the host through, by its path.
+    #[arg(long)]
+    device: Vec<PathBuf>,
     /// Use the host's network.
     #[arg(long)]
     net_host: bool,
     /// Give it all of the host's powers.
     #[arg(long)]
     privileged: bool,
+    /// Give a privileged container no devices of the host.
+    #[arg(long)]
+    privileged_without_host_devices: bool,
+    /// Put it into a sandbox that runs.
+    #[arg(long)]
+    sandbox: Option<String>,
     /// Make the root file system read-only.
     #[arg(long)]
     read_only: bool,
@@ -114,7 +129,7 @@ pub struct Options {
     #[arg(long)]
     rlimit_nofile: Option<u64>,
     /// The runtime's name or a shim's path.
-    #[arg(long, default_value = "io.containerd.runc.v2")]
+    #[arg(long, default_value = RUNC)]
     runtime: String,
     /// Another OCI runtime's binary.
     #[arg(long)]
@@ -128,110 +143,124 @@ pub struct Options {
     /// The snapshotter's name.
     #[arg(long, env = "CONTAINERD_SNAPSHOTTER", default_value = "overlayfs")]
     snapshotter: String,
+    /// Labels for its snapshot, key=value.
+    #[arg(long)]
+    snapshotter_label: Vec<String>,
     /// Image (or directory with --rootfs, or nothing with --config), container id, command and arguments.
     #[arg(
         required = true,
         trailing_var_arg = true,
         allow_hyphen_values = true,
-        value_name = "IMAGE ID [COMMAND"
+        value_name = "IMAGE|ROOTFS ID [COMMAND"
     )]
     words: Vec<String>,
 }
 
-/// Where a container's root file system comes from.
+/// Where a container's root file system comes from, and what that says about the container.
+#[derive(Default)]
 struct Root {
     image: String,
     labels: Labels,
     run: RunConfig,
-    snapshot_key: String,
+    /// The snapshot under the container's own; none for a directory.
+    chain_id: Option<Digest>,
+    /// The directory; empty for an image.
     path: String,
+    accounts: Accounts,
 }
 
 impl Options {
-    /// Makes the snapshot and the record; `scope` holds a lease.
+    /// Makes the record and its snapshot; `scope` holds a lease. Nothing is left behind on an error.
     pub(crate) async fn create(&self, cx: &Context, scope: &Scope) -> Result<Container> {
-        let mut labels = Labels::new();
-        let mut container = Container::default();
-        let spec = match &self.config {
-            Some(path) => {
-                let [id] = &self.words[..] else {
-                    bail!("with spec config file, only container id should be provided")
-                };
-                container.id.clone_from(id);
-                std::fs::read(path).with_context(|| format!("read {}", path.display()))?
-            }
-            None => {
-                let [source, id, args @ ..] = &self.words[..] else {
-                    bail!("image and container id are required: gantry run IMAGE ID [COMMAND]")
-                };
-                container.id.clone_from(id);
-                let root = self.root(cx, scope, source, id).await?;
-                let spec = self.spec(cx, id, args, &root)?;
-                container.image = root.image;
-                container.snapshot_key = root.snapshot_key;
-                labels = root.labels;
-                serde_json::to_vec(&spec)?
-            }
+        let (mut container, chain_id) = match &self.config {
+            Some(path) => (self.configured(path)?, None),
+            None => self.composed(cx, scope).await?,
         };
-        labels.extend(parse_labels(&self.label)?);
-        container.labels = labels;
-        container.spec = Some(Any { type_url: model::any::SPEC_URL.into(), value: spec.into() });
-        container.snapshotter =
-            if container.snapshot_key.is_empty() { String::new() } else { self.snapshotter.clone() };
-        container.runtime =
-            RuntimeChoice { name: self.runtime.clone(), options: Some(self.runtime_options(cx)) };
-        match cx.services.containers.create(scope, container.clone()).await {
+        container.labels.extend(parse_labels(&self.label)?);
+        container.runtime = self.runtime();
+        container.sandbox = self.sandbox.clone().unwrap_or_default();
+        let Some(chain_id) = chain_id else {
+            return Ok(cx.services.containers.create(scope, container).await?);
+        };
+        let snapshots = cx.snapshotter(&self.snapshotter);
+        let labels = parse_labels(&self.snapshotter_label)?;
+        let key = container.id.clone();
+        let prepare = Prepare { key: key.clone(), parent: chain_id.to_string(), labels };
+        snapshots.prepare(scope, prepare).await?;
+        container.snapshotter.clone_from(&self.snapshotter);
+        container.snapshot_key.clone_from(&key);
+        match cx.services.containers.create(scope, container).await {
             Ok(container) => Ok(container),
             Err(e) => {
-                if !container.snapshot_key.is_empty() {
-                    cx.snapshotter(&self.snapshotter).remove(scope, &container.snapshot_key).await?;
-                }
+                snapshots.remove(scope, &key).await?;
                 Err(e.into())
             }
         }
     }
 
-    fn runtime_options(&self, cx: &Context) -> Any {
-        cx.words.runtime_options(&RuncOptions {
+    /// A record around a spec that is there already.
+    fn configured(&self, path: &Path) -> Result<Container> {
+        let [id] = &self.words[..] else {
+            bail!("with spec config file, only container id should be provided")
+        };
+        let text = std::fs::read(path).with_context(|| format!("read {}", path.display()))?;
+        serde_json::from_slice::<oci::runtime::Spec>(&text)
+            .with_context(|| format!("spec {}", path.display()))?;
+        let spec = Some(Any { type_url: model::any::SPEC_URL.into(), value: text.into() });
+        Ok(Container { id: id.clone(), spec, ..Container::default() })
+    }
+
+    /// A record from an image or a directory, and the snapshot it is to stand on.
+    async fn composed(&self, cx: &Context, scope: &Scope) -> Result<(Container, Option<Digest>)> {
+        let [source, id, args @ ..] = &self.words[..] else {
+            bail!("image and container id are required: IMAGE ID [COMMAND]")
+        };
+        let root = match self.rootfs {
+            true => directory(source)?,
+            false => self.image(cx, scope, source).await?,
+        };
+        let spec = serde_json::to_vec(&self.spec(cx, (id, args), &root)?)?;
+        let spec = Some(Any { type_url: model::any::SPEC_URL.into(), value: spec.into() });
+        let container = Container {
+            id: id.clone(),
+            image: root.image,
+            labels: root.labels,
+            spec,
+            ..Container::default()
+        };
+        Ok((container, root.chain_id))
+    }
+
+    async fn image(&self, cx: &Context, scope: &Scope, name: &str) -> Result<Root> {
+        let Unpacked { image, config, chain_id } = images::unpack(cx, scope, name, &self.snapshotter).await?;
+        let mut labels = config.config.labels.clone();
+        labels.extend(image.labels);
+        labels.retain(|key, _| !model::labels::is_reserved(key));
+        let signal = &config.config.stop_signal;
+        labels.insert(STOP_SIGNAL.into(), if signal.is_empty() { "SIGTERM".into() } else { signal.clone() });
+        let user = self.user.as_ref().unwrap_or(&config.config.user);
+        let accounts = match accounts::are_needed(user) {
+            true => accounts::of_image(cx, scope, (&self.snapshotter, &chain_id)).await?,
+            false => Accounts::default(),
+        };
+        let chain_id = Some(chain_id);
+        Ok(Root { image: image.name, labels, run: config.config, chain_id, path: String::new(), accounts })
+    }
+
+    /// The options of the runc shim, for it and for whoever is given them on purpose.
+    fn runtime(&self) -> RuntimeChoice {
+        let options = RuncOptions {
             binary: self.runc_binary.clone().unwrap_or_default(),
             root: self.runc_root.clone().unwrap_or_default(),
             systemd_cgroup: self.runc_systemd_cgroup,
             no_pivot: self.no_pivot,
-        })
+        };
+        let wanted = self.runtime == RUNC || options != RuncOptions::default();
+        let options = wanted.then(|| client::words::runc_options(&options));
+        RuntimeChoice { name: self.runtime.clone(), options }
     }
 
-    async fn root(&self, cx: &Context, scope: &Scope, source: &str, id: &str) -> Result<Root> {
-        if self.rootfs {
-            let path = std::path::absolute(source).with_context(|| format!("rootfs {source}"))?;
-            ensure!(path.is_dir(), "rootfs {} is no directory", path.display());
-            let path = path.display().to_string();
-            return Ok(Root {
-                image: String::new(),
-                labels: Labels::new(),
-                run: RunConfig::default(),
-                snapshot_key: String::new(),
-                path,
-            });
-        }
-        let Unpacked { image, config, chain_id } =
-            images::unpack(cx, scope, source, &self.snapshotter).await?;
-        let prepare = Prepare { key: id.into(), parent: chain_id.to_string(), labels: Labels::new() };
-        cx.snapshotter(&self.snapshotter).prepare(scope, prepare).await?;
-        let mut labels: Labels = config.config.labels.clone();
-        labels.extend(image.labels.clone());
-        labels.retain(|key, _| !model::labels::is_reserved(key));
-        let signal = &config.config.stop_signal;
-        labels.insert(STOP_SIGNAL.into(), if signal.is_empty() { "SIGTERM".into() } else { signal.clone() });
-        Ok(Root {
-            image: image.name,
-            labels,
-            run: config.config,
-            snapshot_key: id.into(),
-            path: String::new(),
-        })
-    }
-
-    fn spec(&self, cx: &Context, id: &str, args: &[String], root: &Root) -> Result<oci::runtime::Spec> {
+    fn spec(&self, cx: &Context, (id, args): (&str, &[String]), root: &Root) -> Result<oci::runtime::Spec> {
         let mut annotations = parse_labels(&self.label)?;
         annotations.extend(parse_labels(&self.annotation)?);
         let container = spec::Container {
@@ -243,38 +272,30 @@ impl Options {
             user: self.user.clone().unwrap_or_default(),
             terminal: self.tty.then(terminal::size),
             hostname: self.hostname.clone().unwrap_or_default(),
-            mounts: self.mount.iter().map(|m| parse_mount(m)).collect::<Result<_>>()?,
+            mounts: self.mount.iter().map(|m| parse::mount(m)).collect::<Result<_>>()?,
             rootfs: root.path.clone(),
             read_only: self.read_only,
             privileged: self.privileged,
             net_host: self.net_host,
-            join: self.with_ns.iter().map(|ns| parse_namespace(ns)).collect::<Result<_>>()?,
+            join: self.with_ns.iter().map(|ns| parse::namespace(ns)).collect::<Result<_>>()?,
             cap_add: self.cap_add.clone(),
             cap_drop: self.cap_drop.clone(),
             allow_new_privs: self.allow_new_privs,
             annotations,
             resources: self.resources(),
             cgroup: self.cgroup.clone().unwrap_or_default(),
-            devices: Vec::new(),
+            devices: self.device.iter().map(|path| host::device(path)).collect::<Result<_>>()?,
             seccomp: self.seccomp()?,
             rootfs_propagation: self.rootfs_propagation.clone().unwrap_or_default(),
-            uid_mappings: self.uidmap.iter().map(|m| parse_mapping(m)).collect::<Result<_>>()?,
-            gid_mappings: self.gidmap.iter().map(|m| parse_mapping(m)).collect::<Result<_>>()?,
+            uid_mappings: self.uidmap.iter().map(|m| parse::id_mapping(m)).collect::<Result<_>>()?,
+            gid_mappings: self.gidmap.iter().map(|m| parse::id_mapping(m)).collect::<Result<_>>()?,
         };
-        Ok(container.build(&root.run, &accounts(&root.path)?, &host()?)?)
+        let host = host::facts(self.privileged && !self.privileged_without_host_devices)?;
+        Ok(container.build(&root.run, &root.accounts, &host)?)
     }
 
     fn environment(&self) -> Result<Vec<String>> {
-        let mut env = Vec::new();
-        if let Some(path) = &self.env_file {
-            let text = std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
-            env.extend(
-                text.lines()
-                    .map(str::trim)
-                    .filter(|l| !l.is_empty() && !l.starts_with('#'))
-                    .map(String::from),
-            );
-        }
+        let mut env = self.env_file.as_deref().map(parse::env_file).transpose()?.unwrap_or_default();
         env.extend(self.env.iter().cloned());
         Ok(env)
     }
@@ -299,74 +320,15 @@ impl Options {
     fn seccomp(&self) -> Result<Option<oci::runtime::LinuxSeccomp>> {
         let Some(path) = &self.seccomp_profile else { return Ok(None) };
         let text = std::fs::read(path).with_context(|| format!("read {}", path.display()))?;
-        Ok(Some(
-            serde_json::from_slice(&text).with_context(|| format!("seccomp profile {}", path.display()))?,
-        ))
+        let profile = serde_json::from_slice(&text);
+        Ok(Some(profile.with_context(|| format!("seccomp profile {}", path.display()))?))
     }
 }
 
-/// The accounts of a root file system that is a directory here; those of an image are not looked into.
-fn accounts(rootfs: &str) -> Result<spec::Accounts> {
-    let read = |name: &str| match rootfs {
-        "" => String::new(),
-        dir => std::fs::read_to_string(format!("{dir}/etc/{name}")).unwrap_or_default(),
-    };
-    Ok(spec::Accounts { passwd: read("passwd"), group: read("group") })
-}
-
-fn host() -> Result<spec::Host> {
-    let hostname = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    Ok(spec::Host { capabilities: Vec::new(), devices: Vec::new(), hostname })
-}
-
-fn parse_mount(text: &str) -> Result<Mount> {
-    let mut mount = Mount::default();
-    for part in text.split(',') {
-        match part.split_once('=') {
-            Some(("type", value)) => mount.kind = value.into(),
-            Some(("src" | "source", value)) => mount.source = value.into(),
-            Some(("dst" | "destination" | "target", value)) => mount.destination = value.into(),
-            Some(("options", value)) => mount.options = value.split(':').map(String::from).collect(),
-            _ => bail!("--mount {text:?}: {part:?} is not one of type=, src=, dst=, options="),
-        }
-    }
-    ensure!(!mount.destination.is_empty(), "--mount {text:?} has no dst=");
-    Ok(mount)
-}
-
-fn parse_namespace(text: &str) -> Result<(String, String)> {
-    let (kind, path) =
-        text.split_once(':').with_context(|| format!("--with-ns {text:?} is not TYPE:PATH"))?;
-    let known = ["pid", "network", "uts", "mount", "user", "ipc", "cgroup"];
-    ensure!(known.contains(&kind), "--with-ns {text:?}: the type is not one of {}", known.join(", "));
-    Ok((kind.into(), path.into()))
-}
-
-fn parse_mapping(text: &str) -> Result<LinuxIdMapping> {
-    let numbers: Vec<u32> = text
-        .split(':')
-        .map(str::parse)
-        .collect::<Result<_, _>>()
-        .with_context(|| format!("id mapping {text:?}"))?;
-    match numbers[..] {
-        [container_id, host_id, size] => Ok(LinuxIdMapping { container_id, host_id, size }),
-        _ => bail!("id mapping {text:?} is not CONTAINER:HOST:SIZE"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn mounts_and_mappings_are_read() {
-        let mount = parse_mount("type=bind,src=/a,dst=/b,options=rbind:ro").expect("mount");
-        assert_eq!((mount.kind.as_str(), mount.options.len()), ("bind", 2));
-        assert!(parse_mount("type=bind,src=/a").is_err());
-        assert!(parse_mount("nonsense").is_err());
-        assert_eq!(parse_mapping("0:1000:10").expect("mapping").host_id, 1000);
-        assert!(parse_mapping("0:1000").is_err());
-        assert!(parse_namespace("network:/proc/1/ns/net").is_ok());
-        assert!(parse_namespace("net:/x").is_err());
-    }
+/// A root file system that is a directory here.
+fn directory(path: &str) -> Result<Root> {
+    let path = std::path::absolute(path).with_context(|| format!("rootfs {path}"))?;
+    ensure!(path.is_dir(), "rootfs {} is no directory", path.display());
+    let accounts = accounts::of_root(&path)?;
+    Ok(Root { path: path.display().to_string(), accounts, ..Root::default() })
 }

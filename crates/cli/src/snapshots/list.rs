@@ -1,24 +1,21 @@
 //! `gantry snapshots list`
 
-use super::Snapshotter;
 use crate::{Context, Output, output};
 use anyhow::Result;
-use model::snapshots::Kind;
+use model::snapshots::{Kind, Snapshotter};
 use output::Table;
 use serde_json::json;
 
 /// List snapshots.
 #[derive(Debug, clap::Args)]
 pub struct List {
-    #[command(flatten)]
-    of: Snapshotter,
     /// Filters over `name`, `parent`, `kind` and `labels`.
     filters: Vec<String>,
 }
 
 impl List {
-    pub(crate) async fn run(self, cx: &Context) -> Result<u8> {
-        let snapshots = cx.snapshotter(&self.of.snapshotter).list(&cx.scope, &self.filters).await?;
+    pub(crate) async fn run(self, cx: &Context, snapshots: &dyn Snapshotter) -> Result<u8> {
+        let snapshots = snapshots.list(&cx.scope, &self.filters).await?;
         if cx.output == Output::Json {
             let row = |s: &model::snapshots::Info| {
                 json!({

@@ -8,8 +8,17 @@ use crate::Context;
 use anyhow::Result;
 
 /// Work with snapshots.
+#[derive(Debug, clap::Args)]
+pub struct Snapshots {
+    /// The snapshotter's name.
+    #[arg(long, global = true, env = "CONTAINERD_SNAPSHOTTER", default_value = "overlayfs")]
+    snapshotter: String,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
 #[derive(Debug, clap::Subcommand)]
-pub enum Snapshots {
+enum Verb {
     /// List snapshots.
     #[command(visible_alias = "ls")]
     List(list::List),
@@ -20,20 +29,13 @@ pub enum Snapshots {
     Tree(tree::Tree),
 }
 
-/// Which snapshotter a verb works on.
-#[derive(Debug, clap::Args)]
-pub struct Snapshotter {
-    /// The snapshotter's name.
-    #[arg(long, env = "CONTAINERD_SNAPSHOTTER", default_value = "overlayfs")]
-    pub snapshotter: String,
-}
-
 impl Snapshots {
     pub(crate) async fn run(self, cx: &Context) -> Result<u8> {
-        match self {
-            Snapshots::List(verb) => verb.run(cx).await,
-            Snapshots::Remove(verb) => verb.run(cx).await,
-            Snapshots::Tree(verb) => verb.run(cx).await,
+        let snapshots = cx.snapshotter(&self.snapshotter);
+        match self.verb {
+            Verb::List(verb) => verb.run(cx, &*snapshots).await,
+            Verb::Remove(verb) => verb.run(cx, &*snapshots).await,
+            Verb::Tree(verb) => verb.run(cx, &*snapshots).await,
         }
     }
 }

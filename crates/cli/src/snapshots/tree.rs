@@ -1,20 +1,17 @@
 //! `gantry snapshots tree`
 
-use super::Snapshotter;
 use crate::{Context, Output, output};
 use anyhow::Result;
+use model::snapshots::Snapshotter;
 use std::collections::BTreeMap;
 
 /// Show which snapshot stands on which.
 #[derive(Debug, clap::Args)]
-pub struct Tree {
-    #[command(flatten)]
-    of: Snapshotter,
-}
+pub struct Tree {}
 
 impl Tree {
-    pub(crate) async fn run(self, cx: &Context) -> Result<u8> {
-        let snapshots = cx.snapshotter(&self.of.snapshotter).list(&cx.scope, &[]).await?;
+    pub(crate) async fn run(self, cx: &Context, snapshots: &dyn Snapshotter) -> Result<u8> {
+        let snapshots = snapshots.list(&cx.scope, &[]).await?;
         let mut children: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for snapshot in &snapshots {
             children.entry(&snapshot.parent).or_default().push(&snapshot.name);

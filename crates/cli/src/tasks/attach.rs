@@ -1,6 +1,7 @@
 //! `gantry tasks attach`
 
-use super::{io, watch::Watch};
+use super::io;
+use super::process::{Process, Signals};
 use crate::{Context, terminal};
 use anyhow::Result;
 
@@ -13,11 +14,13 @@ pub struct Attach {
 
 impl Attach {
     pub(crate) async fn run(self, cx: &Context) -> Result<u8> {
-        let process = cx.services.tasks.get(&cx.scope, &self.container, "").await?;
-        let raw = process.io.terminal.then(terminal::raw).transpose()?;
-        let attached = io::attach(&process.io, std::future::ready(()))?;
-        let watch = Watch { cx, id: &self.container, exec_id: "", terminal: process.io.terminal };
-        let exit = watch.run().await?;
+        let task = cx.services.tasks.get(&cx.scope, &self.container, "").await?;
+        let terminal = task.io.terminal;
+        let raw = terminal.then(terminal::raw).transpose()?;
+        let process = Process { cx, id: &self.container, exec_id: "", terminal };
+        let signals = Signals::listen()?;
+        let attached = io::attach(&task.io, process.close_stdin())?;
+        let exit = process.watch(signals).await?;
         attached.finish().await?;
         drop(raw);
         Ok(exit.status as u8)

@@ -1,13 +1,12 @@
 //! `gantry tasks exec`
 
-use super::io::{FIFO_DIR, Fifos};
-use super::watch::Watch;
-use crate::{Context, terminal};
-use anyhow::{Context as _, Result, ensure};
-use model::Any;
-use model::tasks::{self, Io};
-use oci::runtime::{ConsoleSize, Process, Spec};
-use std::path::PathBuf;
+use super::io::{FIFO_DIR, Stdio};
+use super::process::Process;
+use crate::{Context, accounts, output, terminal};
+use anyhow::{Context as _, Result};
+use model::{Any, tasks};
+use oci::runtime::{ConsoleSize, Spec};
+use std::path::{Path, PathBuf};
 
 /// Run a further process in a task.
 #[derive(Debug, clap::Args)]
@@ -27,15 +26,15 @@ pub struct Exec {
     /// Further environment, KEY=value.
     #[arg(long)]
     env: Vec<String>,
-    /// uid[:gid] to run as.
+    /// name|uid[:group|gid] to run as.
     #[arg(long)]
     user: Option<String>,
     /// Send its output to this URI: file://, binary://.
     #[arg(long, conflicts_with_all = ["tty", "fifo_dir"])]
     log_uri: Option<String>,
     /// The directory for fifos.
-    #[arg(long)]
-    fifo_dir: Option<PathBuf>,
+    #[arg(long, default_value = FIFO_DIR)]
+    fifo_dir: PathBuf,
     /// The container.
     container: String,
     /// The command and its arguments.
@@ -48,43 +47,40 @@ impl Exec {
         let container = cx.services.containers.get(&cx.scope, &self.container).await?;
         let spec = container.spec.context("the container has no spec")?;
         let spec: Spec = serde_json::from_slice(&spec.value).context("read the container's spec")?;
-        let process = self.process(spec.process.context("the container's spec has no process")?)?;
+        let process = spec.process.context("the container's spec has no process")?;
+        let process = self.process(cx, process).await?;
         let raw = (self.tty && !self.detach).then(terminal::raw).transpose()?;
-        let (io, fifos) = self.io()?;
-        let value = serde_json::to_vec(&process)?.into();
-        let spec = Some(Any { type_url: model::any::PROCESS_URL.into(), value });
-        let tasks = cx.services.tasks.clone();
-        tasks
-            .exec(&cx.scope, &self.container, tasks::Exec { exec_id: self.exec_id.clone(), io, spec })
-            .await?;
-        if let Err(e) = tasks.start(&cx.scope, &self.container, &self.exec_id).await {
-            tasks.delete_process(&cx.scope, &self.container, &self.exec_id).await?;
-            return Err(e.into());
-        }
-        if self.detach {
-            return Ok(0);
-        }
-        let (scope, id, exec_id) = (cx.scope.clone(), self.container.clone(), self.exec_id.clone());
-        let closing = tasks.clone();
-        let on_eof = async move {
-            if let Err(e) = closing.close_stdin(&scope, &id, &exec_id).await
-                && !e.is_not_found()
-            {
-                eprintln!("gantry: standard input of {exec_id} could not be closed: {e}");
-            }
+        let mut stdio = match &self.log_uri {
+            Some(uri) => Stdio::log(uri),
+            None => Stdio::fifos(&self.fifo_dir, &self.exec_id, self.tty)?,
         };
-        let attached = fifos.map(|fifos| fifos.attach(on_eof)).transpose()?;
-        let watch = Watch { cx, id: &self.container, exec_id: &self.exec_id, terminal: self.tty };
-        let exit = watch.run().await?;
-        if let Some(attached) = attached {
-            attached.finish().await?;
+        let ended = self.live(cx, &process, &mut stdio).await;
+        if !self.detach || ended.is_err() {
+            stdio.remove().unwrap_or_else(|e| output::complain(&e));
         }
         drop(raw);
-        tasks.delete_process(&cx.scope, &self.container, &self.exec_id).await?;
-        Ok(exit.status as u8)
+        ended
     }
 
-    fn process(&self, mut process: Process) -> Result<Process> {
+    async fn live(&self, cx: &Context, process: &oci::runtime::Process, stdio: &mut Stdio) -> Result<u8> {
+        let value = serde_json::to_vec(process)?.into();
+        let spec = Some(Any { type_url: model::any::PROCESS_URL.into(), value });
+        let exec = tasks::Exec { exec_id: self.exec_id.clone(), io: stdio.io.clone(), spec };
+        cx.services.tasks.exec(&cx.scope, &self.container, exec).await?;
+        let process = Process { cx, id: &self.container, exec_id: &self.exec_id, terminal: self.tty };
+        if self.detach {
+            process.start().await?;
+            return Ok(0);
+        }
+        Ok(process.run(stdio).await?.status as u8)
+    }
+
+    /// The container's first process with another command, and what the flags say.
+    async fn process(
+        &self,
+        cx: &Context,
+        mut process: oci::runtime::Process,
+    ) -> Result<oci::runtime::Process> {
         process.args.clone_from(&self.command);
         process.terminal = self.tty;
         process.console_size = match (self.tty, terminal::size()) {
@@ -96,24 +92,20 @@ impl Exec {
             process.cwd.clone_from(cwd);
         }
         if let Some(user) = &self.user {
-            let user =
-                spec::Accounts::default().resolve(user).map_err(|e| e.during("--user takes uid[:gid]"))?;
+            let user = self.accounts(cx, user).await?.resolve(user)?;
             (process.user.uid, process.user.gid) = (user.uid, user.gid);
             process.user.additional_gids = user.groups;
         }
         Ok(process)
     }
 
-    fn io(&self) -> Result<(Io, Option<Fifos>)> {
-        if let Some(uri) = &self.log_uri {
-            ensure!(!self.tty, "--log-uri and --tty exclude each other");
-            return Ok((Io { stdout: uri.clone(), stderr: uri.clone(), ..Io::default() }, None));
+    /// The accounts that the running container sees.
+    async fn accounts(&self, cx: &Context, user: &str) -> Result<spec::Accounts> {
+        if !accounts::are_needed(user) {
+            return Ok(spec::Accounts::default());
         }
-        if self.detach && !self.tty {
-            return Ok((Io::default(), None));
-        }
-        let base = self.fifo_dir.clone().unwrap_or_else(|| FIFO_DIR.into());
-        let fifos = Fifos::create(&base, &self.exec_id, self.tty)?;
-        Ok((fifos.io().clone(), Some(fifos)))
+        let pid = cx.services.tasks.get(&cx.scope, &self.container, "").await?.pid;
+        accounts::of_root(Path::new(&format!("/proc/{pid}/root")))
+            .with_context(|| format!("look for the user in container {}", self.container))
     }
 }

@@ -1,20 +1,31 @@
-//! A foreground process' stdio: fifos between the shim and this process' own standard streams.
+//! A process' stdio: nothing, a log, or fifos between the shim and this process' own standard streams.
 
+use crate::context;
 use anyhow::{Context as _, Result};
 use model::tasks::Io;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
+use std::fs::DirBuilder;
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt};
 use std::path::{Path, PathBuf};
-use tokio::io::{AsyncRead, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::unix::pipe::{OpenOptions, Receiver, Sender};
 use tokio::task::JoinHandle;
 
 /// Where fifos are made unless told otherwise.
 pub const FIFO_DIR: &str = "/run/containerd/fifo";
 
-/// Fifos that a shim can open now. Both ends are held open until [`Fifos::attach`], so nobody waits for anybody.
-pub struct Fifos {
+/// A process' stdio, made before the process.
+#[derive(Default)]
+pub struct Stdio {
+    /// What the shim is told.
+    pub io: Io,
+    fifos: Option<Fifos>,
+}
+
+/// The directory of a process' fifos, and both ends of each: as long as they are held, nobody waits for anybody and
+/// no byte is lost.
+struct Fifos {
     dir: PathBuf,
-    io: Io,
     held: Vec<Receiver>,
 }
 
@@ -22,48 +33,56 @@ pub struct Fifos {
 pub struct Attached {
     output: Vec<JoinHandle<std::io::Result<u64>>>,
     input: Option<JoinHandle<std::io::Result<()>>>,
-    dir: Option<PathBuf>,
 }
 
-impl Fifos {
-    /// Makes fifos for a process in a fresh directory below `base`.
+impl Stdio {
+    /// All output goes to a URI (`file://…`, `binary://…`).
+    pub fn log(uri: &str) -> Self {
+        Self { io: Io { stdout: uri.into(), stderr: uri.into(), ..Io::default() }, fifos: None }
+    }
+
+    /// Fifos for a process in a fresh directory below `under`.
     ///
     /// # Errors
     /// The directory cannot be written.
-    pub fn create(base: &Path, id: &str, terminal: bool) -> Result<Self> {
-        std::fs::create_dir_all(base).with_context(|| format!("make {}", base.display()))?;
-        let unique =
-            format!("{:010}", (jiff::Timestamp::now().as_nanosecond() / 1_000) as u64 % 10_000_000_000);
-        let dir = base.join(format!("{unique}-{}", std::process::id()));
-        std::fs::create_dir(&dir).with_context(|| format!("make {}", dir.display()))?;
+    pub fn fifos(under: &Path, id: &str, terminal: bool) -> Result<Self> {
+        let dir = under.join(context::unique());
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&dir)
+            .with_context(|| format!("make {}", dir.display()))?;
         let path = |name: &str| dir.join(format!("{id}-{name}")).display().to_string();
         let stderr = if terminal { String::new() } else { path("stderr") };
         let io = Io { stdin: path("stdin"), stdout: path("stdout"), stderr, terminal };
-        let mut fifos = Self { dir, io, held: Vec::new() };
-        for path in
-            [&fifos.io.stdin, &fifos.io.stdout, &fifos.io.stderr].into_iter().filter(|p| !p.is_empty())
-        {
+        let mut held = Vec::new();
+        for path in [&io.stdin, &io.stdout, &io.stderr].into_iter().filter(|p| !p.is_empty()) {
             mknodat(CWD, path.as_str(), FileType::Fifo, Mode::RWXU, 0)
                 .with_context(|| format!("make fifo {path}"))?;
-            fifos.held.push(both_ends(path)?);
+            held.push(both_ends(path)?);
         }
-        Ok(fifos)
+        Ok(Self { io, fifos: Some(Fifos { dir, held }) })
     }
 
-    /// The paths for the shim.
-    pub fn io(&self) -> &Io {
-        &self.io
-    }
-
-    /// Begins to copy; to be called once the shim has opened its ends. `on_eof` runs when standard input has ended.
+    /// Begins to copy, if there are fifos; to be called once the shim has opened its ends. `on_eof` runs when standard
+    /// input has ended.
     ///
     /// # Errors
     /// A fifo cannot be opened.
-    pub fn attach(self, on_eof: impl Future<Output = ()> + Send + 'static) -> Result<Attached> {
-        let mut attached = attach(&self.io, on_eof)?;
-        attached.dir = Some(self.dir.clone());
-        drop(self.held);
+    pub fn attach(&mut self, on_eof: impl Future<Output = ()> + Send + 'static) -> Result<Attached> {
+        let Some(fifos) = &mut self.fifos else { return Ok(Attached { output: Vec::new(), input: None }) };
+        let attached = attach(&self.io, on_eof)?;
+        fifos.held.clear();
         Ok(attached)
+    }
+
+    /// Removes the fifos.
+    ///
+    /// # Errors
+    /// They cannot be removed.
+    pub fn remove(self) -> Result<()> {
+        let Some(Fifos { dir, .. }) = self.fifos else { return Ok(()) };
+        std::fs::remove_dir_all(&dir).with_context(|| format!("remove {}", dir.display()))
     }
 }
 
@@ -86,26 +105,42 @@ pub fn attach(io: &Io, on_eof: impl Future<Output = ()> + Send + 'static) -> Res
             Some(tokio::spawn(feed(sender, on_eof)))
         }
     };
-    Ok(Attached { output, input, dir: None })
+    Ok(Attached { output, input })
 }
 
 impl Attached {
-    /// Waits until all output has arrived, stops reading standard input and removes the fifos.
+    /// Waits until all output has arrived and stops reading standard input.
     ///
     /// # Errors
     /// Standard output is gone.
-    pub async fn finish(mut self) -> Result<()> {
-        if let Some(input) = self.input.take() {
+    pub async fn finish(self) -> Result<()> {
+        if let Some(input) = self.input {
             input.abort();
         }
-        for output in self.output.drain(..) {
+        for output in self.output {
             output.await?.context("copy output")?;
-        }
-        if let Some(dir) = &self.dir {
-            std::fs::remove_dir_all(dir).with_context(|| format!("remove {}", dir.display()))?;
         }
         Ok(())
     }
+}
+
+/// Removes the fifos that a process whose client is gone was connected to, and their directory if that is empty.
+/// What is no fifo, or is not on this machine, is left alone.
+///
+/// # Errors
+/// A fifo cannot be removed.
+pub fn remove_fifos(io: &Io) -> Result<()> {
+    for path in [&io.stdin, &io.stdout, &io.stderr].map(Path::new) {
+        if !std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_fifo()) {
+            continue;
+        }
+        std::fs::remove_file(path).with_context(|| format!("remove {}", path.display()))?;
+        if let Some(dir) = path.parent() {
+            // Somebody else's fifos may still be in it.
+            let _ = std::fs::remove_dir(dir);
+        }
+    }
+    Ok(())
 }
 
 fn both_ends(path: &str) -> Result<Receiver> {
@@ -116,10 +151,7 @@ fn receiver(path: &str) -> Result<Receiver> {
     OpenOptions::new().open_receiver(path).with_context(|| format!("open fifo {path}"))
 }
 
-async fn copy(
-    mut from: impl AsyncRead + Unpin,
-    mut to: impl tokio::io::AsyncWrite + Unpin,
-) -> std::io::Result<u64> {
+async fn copy(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin) -> std::io::Result<u64> {
     let copied = tokio::io::copy(&mut from, &mut to).await?;
     to.flush().await?;
     Ok(copied)

@@ -1,11 +1,9 @@
 //! `gantry tasks kill`
 
 use crate::Context;
+use crate::run::STOP_SIGNAL;
 use anyhow::{Result, bail};
 use model::tasks;
-
-/// The label that says which signal stops a container.
-const STOP_SIGNAL: &str = "io.containerd.image.config.stop-signal";
 
 /// Send a signal.
 #[derive(Debug, clap::Args)]
@@ -46,7 +44,7 @@ const SIGNALS: [&str; 31] = [
 ];
 
 /// A signal's number from its name, with or without `SIG`, or from the number itself.
-pub(crate) fn parse_signal(text: &str) -> Result<u32> {
+fn parse_signal(text: &str) -> Result<u32> {
     if let Ok(number) = text.parse() {
         return Ok(number);
     }

@@ -20,7 +20,7 @@ impl Metrics {
         };
         let Some(data) = &metric.data else { bail!("task {} sent statistics without data", self.container) };
         if cx.output == Output::Json {
-            output::json(&cx.words.json(data))?;
+            output::json(&client::words::json(data))?;
             return Ok(0);
         }
         let mut head = Table::wide(&["ID", "TIMESTAMP"]);
@@ -28,8 +28,8 @@ impl Metrics {
         head.print()?;
         output::line("")?;
         let mut table = Table::wide(&["METRIC", "VALUE"]);
-        for (name, value) in cx.words.metrics(data) {
-            table.row([name, value]);
+        for (name, value) in client::words::metrics(data) {
+            table.row([name.into(), value]);
         }
         table.print()?;
         Ok(0)

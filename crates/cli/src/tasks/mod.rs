@@ -2,16 +2,17 @@
 
 mod attach;
 mod exec;
-pub(crate) mod io;
+mod io;
 mod kill;
 mod list;
 mod metrics;
 mod pause;
+mod process;
 mod ps;
 mod remove;
 mod start;
-pub(crate) mod watch;
 
+pub(crate) use io::remove_fifos;
 pub(crate) use start::Options as StartOptions;
 
 use crate::Context;

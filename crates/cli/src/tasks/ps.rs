@@ -15,7 +15,7 @@ pub struct Ps {
 impl Ps {
     pub(crate) async fn run(self, cx: &Context) -> Result<u8> {
         let pids = cx.services.tasks.pids(&cx.scope, &self.container).await?;
-        let info = |p: &model::tasks::Pid| p.info.as_ref().map(|any| cx.words.json(any));
+        let info = |p: &model::tasks::Pid| p.info.as_ref().map(client::words::json);
         if cx.output == Output::Json {
             output::json(&pids.iter().map(|p| json!({"pid": p.pid, "info": info(p)})).collect::<Vec<_>>())?;
             return Ok(0);

@@ -1,6 +1,6 @@
 //! `gantry tasks remove`
 
-use crate::Context;
+use crate::{Context, context};
 use anyhow::{Result, bail};
 use model::tasks::{Kill, Status};
 
@@ -20,28 +20,39 @@ pub struct Remove {
 
 impl Remove {
     pub(crate) async fn run(self, cx: &Context) -> Result<u8> {
+        let mut codes = Vec::new();
+        let code = context::each(&self.containers, async |id| {
+            codes.push(self.remove(cx, id).await?);
+            Ok(())
+        })
+        .await?;
+        // As the only one, a task gives its exit code to the command.
+        Ok(if let ([code], 1) = (&codes[..], self.containers.len()) { *code } else { code })
+    }
+
+    async fn remove(&self, cx: &Context, id: &str) -> Result<u8> {
         let tasks = &cx.services.tasks;
-        let mut code = 0;
-        for id in &self.containers {
-            let exec_id = self.exec_id.as_deref().unwrap_or_default();
-            let process = tasks.get(&cx.scope, id, exec_id).await?;
-            if !matches!(process.status, Status::Stopped | Status::Created | Status::Unknown) {
-                if !self.force {
-                    bail!(
-                        "task {id} must be stopped before deletion: it is {}; use --force to kill it",
-                        super::word(process.status).to_lowercase()
-                    );
-                }
-                let kill = Kill { exec_id: exec_id.into(), signal: 9, all: exec_id.is_empty() };
-                tasks.kill(&cx.scope, id, kill).await?;
-                tasks.wait(&cx.scope, id, exec_id).await?;
+        let exec_id = self.exec_id.as_deref().unwrap_or_default();
+        let process = tasks.get(&cx.scope, id, exec_id).await?;
+        if !matches!(process.status, Status::Stopped | Status::Created | Status::Unknown) {
+            if !self.force {
+                bail!(
+                    "task {id} must be stopped before deletion: it is {}; use --force to kill it",
+                    super::word(process.status).to_lowercase()
+                );
             }
-            let exit = match exec_id {
-                "" => tasks.delete(&cx.scope, id).await?,
-                exec_id => tasks.delete_process(&cx.scope, id, exec_id).await?,
-            };
-            code = exit.status as u8;
+            let kill = Kill { exec_id: exec_id.into(), signal: 9, all: exec_id.is_empty() };
+            tasks.kill(&cx.scope, id, kill).await?;
+            tasks.wait(&cx.scope, id, exec_id).await?;
         }
-        Ok(if self.containers.len() == 1 { code } else { 0 })
+        let exit = match exec_id {
+            "" => tasks.delete(&cx.scope, id).await?,
+            exec_id => tasks.delete_process(&cx.scope, id, exec_id).await?,
+        };
+        super::remove_fifos(&process.io)?;
+        if exit.status != 0 {
+            eprintln!("gantry: task {id} ended with exit code {}", exit.status);
+        }
+        Ok(exit.status as u8)
     }
 }

@@ -1,12 +1,12 @@
 //! `gantry tasks start`
 
-use super::io::{FIFO_DIR, Fifos};
-use super::watch::Watch;
-use crate::{Context, terminal};
+use super::io::{FIFO_DIR, Stdio};
+use super::process::Process;
+use crate::{Context, output, terminal};
 use anyhow::{Context as _, Result};
 use model::containers::Container;
-use model::tasks::{Create, Io};
-use std::path::PathBuf;
+use model::tasks::Create;
+use std::path::{Path, PathBuf};
 
 /// Start a container's task.
 #[derive(Debug, clap::Args)]
@@ -19,6 +19,7 @@ pub struct Start {
 
 /// How to start a task.
 #[derive(Debug, Default, clap::Args)]
+#[group(skip)]
 pub struct Options {
     /// Do not wait for it.
     #[arg(long, short)]
@@ -47,55 +48,53 @@ impl Start {
 impl Options {
     /// Creates and starts a container's task; unless detached, stands by it until it ends and removes it.
     pub(crate) async fn start(&self, cx: &Context, container: &Container) -> Result<u8> {
-        let spec = container.spec.as_ref().map(|any| cx.words.json(any)).unwrap_or_default();
+        let spec = container.spec.as_ref().map(client::words::json).unwrap_or_default();
         let terminal = spec["process"]["terminal"].as_bool().unwrap_or(false);
+        let raw = (terminal && !self.detach).then(terminal::raw).transpose()?;
+        let mut stdio = self.stdio(&container.id, terminal)?;
+        let ended = self.live(cx, container, &mut stdio).await;
+        // A detached task's fifos stay, to be attached to.
+        if !self.detach || ended.is_err() {
+            stdio.remove().unwrap_or_else(|e| output::complain(&e));
+        }
+        drop(raw);
+        ended
+    }
+
+    async fn live(&self, cx: &Context, container: &Container, stdio: &mut Stdio) -> Result<u8> {
         let rootfs = match container.snapshot_key.as_str() {
             "" => Vec::new(),
             key => cx.snapshotter(&container.snapshotter).mounts(&cx.scope, key).await?,
         };
-        let raw = (terminal && !self.detach).then(terminal::raw).transpose()?;
-        let (io, fifos) = self.io(container, terminal)?;
-        let create = Create { container_id: container.id.clone(), rootfs, io, ..Create::default() };
-        let tasks = cx.services.tasks.clone();
-        let pid = tasks.create(&cx.scope, create).await?;
+        let (container_id, io) = (container.id.clone(), stdio.io.clone());
+        let process = Process { cx, id: &container.id, exec_id: "", terminal: io.terminal };
+        let create = Create { container_id, rootfs, io, ..Create::default() };
+        let pid = cx.services.tasks.create(&cx.scope, create).await?;
         if let Some(path) = &self.pid_file {
-            std::fs::write(path, pid.to_string()).with_context(|| format!("write {}", path.display()))?;
+            write_pid(path, pid)?;
         }
         if self.detach {
-            tasks.start(&cx.scope, &container.id, "").await?;
+            process.start().await?;
             return Ok(0);
         }
-        let (scope, id) = (cx.scope.clone(), container.id.clone());
-        let on_eof = async move {
-            if let Err(e) = tasks.close_stdin(&scope, &id, "").await
-                && !e.is_not_found()
-            {
-                eprintln!("gantry: standard input of {id} could not be closed: {e}");
-            }
-        };
-        let attached = fifos.map(|fifos| fifos.attach(on_eof)).transpose()?;
-        let watch = Watch { cx, id: &container.id, exec_id: "", terminal };
-        if let Err(e) = cx.services.tasks.start(&cx.scope, &container.id, "").await {
-            cx.services.tasks.delete(&cx.scope, &container.id).await?;
-            return Err(e.into());
-        }
-        let exit = watch.run().await?;
-        if let Some(attached) = attached {
-            attached.finish().await?;
-        }
-        drop(raw);
-        cx.services.tasks.delete(&cx.scope, &container.id).await?;
-        Ok(exit.status as u8)
+        Ok(process.run(stdio).await?.status as u8)
     }
 
-    fn io(&self, container: &Container, terminal: bool) -> Result<(Io, Option<Fifos>)> {
-        if let Some(uri) = &self.log_uri {
-            return Ok((Io { stdout: uri.clone(), stderr: uri.clone(), ..Io::default() }, None));
+    fn stdio(&self, id: &str, terminal: bool) -> Result<Stdio> {
+        match &self.log_uri {
+            Some(uri) => Ok(Stdio::log(uri)),
+            None if self.null_io => Ok(Stdio::default()),
+            None => Stdio::fifos(&self.fifo_dir, id, terminal),
         }
-        if self.null_io || self.detach && !terminal {
-            return Ok((Io::default(), None));
-        }
-        let fifos = Fifos::create(&self.fifo_dir, &container.id, terminal)?;
-        Ok((fifos.io().clone(), Some(fifos)))
     }
+}
+
+/// Writes a pid so that no reader sees half of it.
+fn write_pid(path: &Path, pid: u32) -> Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".tmp");
+    let unfinished = path.with_file_name(name);
+    std::fs::write(&unfinished, pid.to_string())
+        .and_then(|()| std::fs::rename(&unfinished, path))
+        .with_context(|| format!("write {}", path.display()))
 }

@@ -1,0 +1,149 @@
+//! Standing by a process: it is started, signals and window sizes go in, output comes out, at last its exit status.
+
+use super::io::Stdio;
+use crate::{Context, output, terminal};
+use anyhow::Result;
+use model::tasks::{Exit, Kill, Resize};
+use rustix::process::Signal as Number;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// The signals that are passed on. Those that stop or continue this process, that tell of its own faults, or that
+/// the kernel sends for its own reasons stay here.
+const FORWARDED: [Number; 9] = [
+    Number::HUP,
+    Number::INT,
+    Number::QUIT,
+    Number::USR1,
+    Number::USR2,
+    Number::ALARM,
+    Number::TERM,
+    Number::CONT,
+    Number::WINCH,
+];
+
+/// A process of a task.
+#[derive(Clone, Copy)]
+pub struct Process<'a> {
+    /// How to reach the daemon.
+    pub cx: &'a Context,
+    /// The container.
+    pub id: &'a str,
+    /// The process; empty for the first one.
+    pub exec_id: &'a str,
+    /// Whether it has this process' terminal.
+    pub terminal: bool,
+}
+
+impl Process<'_> {
+    /// Starts it; what cannot be started is removed.
+    ///
+    /// # Errors
+    /// What the shim says.
+    pub async fn start(&self) -> Result<()> {
+        let Err(e) = self.cx.services.tasks.start(&self.cx.scope, self.id, self.exec_id).await else {
+            return Ok(());
+        };
+        if let Err(second) = self.remove().await {
+            output::complain(&second.into());
+        }
+        Err(e.into())
+    }
+
+    /// Starts it, stands by it until it ends, and removes it.
+    ///
+    /// # Errors
+    /// What the shim says; the daemon is gone.
+    pub async fn run(&self, stdio: &mut Stdio) -> Result<Exit> {
+        let signals = Signals::listen()?;
+        self.start().await?;
+        let attached = stdio.attach(self.close_stdin())?;
+        let exit = self.watch(signals).await?;
+        attached.finish().await?;
+        self.remove().await?;
+        Ok(exit)
+    }
+
+    /// Waits for it to end, passing signals and window sizes on meanwhile.
+    ///
+    /// # Errors
+    /// The daemon is gone.
+    pub async fn watch(&self, mut signals: Signals) -> Result<Exit> {
+        let exit = self.cx.services.tasks.wait(&self.cx.scope, self.id, self.exec_id);
+        tokio::pin!(exit);
+        self.resize().await;
+        loop {
+            tokio::select! {
+                exit = &mut exit => return Ok(exit?),
+                number = signals.next() => self.pass(number).await,
+            }
+        }
+    }
+
+    /// Tells the shim that there is no more input.
+    pub fn close_stdin(&self) -> impl Future<Output = ()> + Send + 'static {
+        let (tasks, scope) = (self.cx.services.tasks.clone(), self.cx.scope.clone());
+        let (id, exec_id) = (self.id.to_owned(), self.exec_id.to_owned());
+        async move {
+            match tasks.close_stdin(&scope, &id, &exec_id).await {
+                Err(e) if !e.is_not_found() => eprintln!("gantry: standard input could not be closed: {e}"),
+                _ => {}
+            }
+        }
+    }
+
+    async fn remove(&self) -> model::Result<Exit> {
+        let tasks = &self.cx.services.tasks;
+        match self.exec_id {
+            "" => tasks.delete(&self.cx.scope, self.id).await,
+            exec_id => tasks.delete_process(&self.cx.scope, self.id, exec_id).await,
+        }
+    }
+
+    async fn pass(&self, number: i32) {
+        if self.terminal && number == SignalKind::window_change().as_raw_value() {
+            return self.resize().await;
+        }
+        let kill = Kill { exec_id: self.exec_id.into(), signal: number.cast_unsigned(), all: false };
+        match self.cx.services.tasks.kill(&self.cx.scope, self.id, kill).await {
+            Err(e) if !e.is_not_found() => eprintln!("gantry: signal {number} could not be passed on: {e}"),
+            _ => {}
+        }
+    }
+
+    async fn resize(&self) {
+        let Some((width, height)) = terminal::size().filter(|_| self.terminal) else { return };
+        let resize = Resize { exec_id: self.exec_id.into(), width: width.into(), height: height.into() };
+        match self.cx.services.tasks.resize(&self.cx.scope, self.id, resize).await {
+            Err(e) if !e.is_not_found() => eprintln!("gantry: the terminal could not be resized: {e}"),
+            _ => {}
+        }
+    }
+}
+
+/// The signals that are passed on, from now on.
+pub struct Signals(Vec<(i32, Signal)>);
+
+impl Signals {
+    /// Begins to listen; the signals no longer end this process.
+    ///
+    /// # Errors
+    /// No descriptors are left.
+    pub fn listen() -> std::io::Result<Self> {
+        let each = |number: Number| {
+            let number = number.as_raw();
+            Ok((number, signal(SignalKind::from_raw(number))?))
+        };
+        Ok(Self(FORWARDED.into_iter().map(each).collect::<std::io::Result<_>>()?))
+    }
+
+    async fn next(&mut self) -> i32 {
+        std::future::poll_fn(|task| {
+            let ready = self
+                .0
+                .iter_mut()
+                .find_map(|(number, signal)| signal.poll_recv(task).is_ready().then_some(*number));
+            ready.map_or(std::task::Poll::Pending, std::task::Poll::Ready)
+        })
+        .await
+    }
+}
