@@ -3,7 +3,7 @@
 //! One table, [`VERBS`], names every verb with its flags; parsing and help come from it. Errors are logged as runc logs them
 //! (a line of `key=value` or of JSON, to `--log` or the standard error), because shims read them from there.
 //!
-//! Not here: checkpoint and restore, rootless operation, systemd's control groups, socket activation (`LISTEN_FDS`,
+//! Not here: checkpoint and restore, rootless operation, talking to systemd, socket activation (`LISTEN_FDS`,
 //! `NOTIFY_SOCKET`), Intel RDT.
 
 mod arguments;
@@ -68,7 +68,10 @@ const GLOBAL_FLAGS: [Flag; 9] = [
     Flag::value(&["log-format"], "set the log format ('text' (default), or 'json')"),
     Flag::value(&["root"], "root directory for storage of container state (default: \"/run/runc\")"),
     Flag::value(&["criu"], "accepted and ignored"),
-    Flag::switch(&["systemd-cgroup"], "not supported: control groups are made without systemd"),
+    Flag::switch(
+        &["systemd-cgroup"],
+        "cgroupsPath is slice:prefix:name; the group is made without asking systemd",
+    ),
     Flag::value(&["rootless"], "'false' or 'auto'; 'true' is not supported"),
     Flag::switch(&["help", "h"], "show help"),
     Flag::switch(&["version", "v"], "print the version"),

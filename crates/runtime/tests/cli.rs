@@ -1,5 +1,7 @@
 //! The command line with real containers, and side by side with runc where that is installed.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::io::Write;
 use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;

@@ -96,11 +96,6 @@ fn run_container(globals: &Globals, parsed: &Parsed) -> Outcome {
 
 /// Creates the container; the result is its first process.
 fn make(globals: &Globals, parsed: &Parsed, console: Console) -> Result<i32, Failure> {
-    if globals.systemd_cgroup {
-        return Err(Failure::new(
-            "--systemd-cgroup is not supported: control groups are made without systemd, cgroupsPath must be a path",
-        ));
-    }
     let bundle = bundle(parsed)?;
     let pid_file = parsed.value("pid-file").map(absolute).transpose()?;
     let create = Create {
@@ -113,6 +108,7 @@ fn make(globals: &Globals, parsed: &Parsed, console: Console) -> Result<i32, Fai
             parent: Parent::Caller,
             no_pivot: parsed.has("no-pivot"),
             no_new_keyring: parsed.has("no-new-keyring"),
+            systemd_cgroup: globals.systemd_cgroup,
             preserve_fds: parsed.number("preserve-fds")?.unwrap_or(0),
             ..Flags::default()
         },
