@@ -177,7 +177,7 @@ fn life(oci: &Oci) -> Vec<(String, String)> {
             state["rootfs"] == *oci.bundle().join("rootfs").to_string_lossy()
         ),
     );
-    tell("pid file", (state["pid"].to_string() == pid_file).to_string());
+    tell("pid file", (state["pid"].as_i64() == pid_file.parse().ok()).to_string());
     tell("create again", failure(&["create", "ID"]));
     oci.ok(&["start", "ID"]);
     tell("start again", failure(&["start", "ID"]));
