@@ -41,10 +41,15 @@ fn a_missing_image(daemon: Daemon) -> Result<()> {
         &["run", "--rm", "example.org/no/such:1", "one", "true"],
         &["example.org/no/such:1", "not found"],
     )?;
-    daemon.refuses(
-        &["images", "export", "/dev/null", "example.org/no/such:1"],
-        &["example.org/no/such:1", "not found"],
-    )?;
+    let file = daemon.dir().join("out.tar");
+    let refusal = ["example.org/no/such:1", "not found"];
+    daemon.refuses(&["images", "export", &file.to_string_lossy(), "example.org/no/such:1"], &refusal)?;
+    // What was there before a refusal is there after it, and is what it was.
+    let null = daemon.dir().join("null");
+    e2e::Program::new("mknod").arg(&null).args(["c", "1", "3"]).succeed()?;
+    daemon.refuses(&["images", "export", &null.to_string_lossy(), "example.org/no/such:1"], &refusal)?;
+    let kind = std::fs::metadata(&null)?.file_type();
+    ensure!(std::os::unix::fs::FileTypeExt::is_char_device(&kind), "the device is gone");
     daemon.refuses(&["images", "tag", "example.org/no/such:1", "example.org/other:1"], &["not found"])?;
     ensure!(daemon.ok(&["containers", "ls", "-q"])?.lines().is_empty());
     daemon.nothing_since(&before)?;
