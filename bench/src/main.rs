@@ -62,7 +62,7 @@ async fn main() -> Result<()> {
 }
 
 async fn enter(kind: Kind, title: &str) -> Result<Contender> {
-    let daemon = Daemon::start_with(Start { kind, client: Client::Ctr, ..Start::new() })?;
+    let daemon = Daemon::start_with(Start { kind, client: Client::Ctr, log_level: "info", ..Start::new() })?;
     daemon.import_busybox()?;
     let peer = Peer::connect(&daemon).await?;
     let mut contender = Contender { column: Column::new(title), peer, daemon };

@@ -41,12 +41,8 @@ struct Stage {
 
 impl Stage {
     fn open(dist: &Path) -> Result<Self> {
-        let start = Start {
-            kind: Kind::Gantry,
-            client: Client::Gantry,
-            dist: dist.to_path_buf(),
-            config: String::new(),
-        };
+        let dist = dist.to_path_buf();
+        let start = Start { kind: Kind::Gantry, client: Client::Gantry, dist, ..Start::new() };
         let daemon = Daemon::start_with(start)?;
         let events = Some(daemon.events()?);
         let mut stage = Self { daemon, events, step: 0 };

@@ -49,6 +49,8 @@ pub struct Start {
     pub dist: PathBuf,
     /// More lines for the configuration file, after the top-level keys.
     pub config: String,
+    /// `--log-level`.
+    pub log_level: &'static str,
 }
 
 /// A running daemon and its directory `<dir>/{root,state,s,sock,log,config.toml}`.
@@ -83,7 +85,13 @@ impl Kind {
 impl Start {
     /// The daemon the environment asks for, with no more configuration.
     pub fn new() -> Self {
-        Self { kind: Kind::from_environment(), client: Client::Ctr, dist: dist(), config: String::new() }
+        Self {
+            kind: Kind::from_environment(),
+            client: Client::Ctr,
+            dist: dist(),
+            config: String::new(),
+            log_level: "debug",
+        }
     }
 }
 
@@ -276,7 +284,7 @@ impl Daemon {
             Kind::Debian => SYSTEM.to_owned(),
         };
         let mut command = Command::new(self.start.kind.program(&self.start.dist));
-        command.args(["--log-level", "debug", "--config"]).arg(self.dir.join("config.toml"));
+        command.args(["--log-level", self.start.log_level, "--config"]).arg(self.dir.join("config.toml"));
         command.arg("--root").arg(self.dir.join("root")).arg("--state").arg(self.dir.join("state"));
         command.arg("--address").arg(self.address()).env("PATH", path);
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
