@@ -68,11 +68,31 @@ fn real_time(from: i32, offset: &str) -> Option<i32> {
     Some(from + offset).filter(|number| (34..=64).contains(number))
 }
 
+/// The kernel's own struct sigaction, all zeroes: the default disposition.
+#[repr(C)]
+struct DefaultAction {
+    handler: u64,
+    flags: u64,
+    restorer: u64,
+    mask: u64,
+}
+
 /// Gives every signal its default disposition and unblocks all: what a new program expects to find.
 pub fn reset() {
-    for number in (1..=64).filter(|number| !matches!(*number, libc::SIGKILL | libc::SIGSTOP | 32 | 33)) {
-        // SAFETY: the default disposition runs no code of ours.
-        unsafe { libc::signal(number, libc::SIG_DFL) };
+    let default = DefaultAction { handler: 0, flags: 0, restorer: 0, mask: 0 };
+    for number in (1..=64).filter(|number| !matches!(*number, libc::SIGKILL | libc::SIGSTOP)) {
+        let nothing = std::ptr::null_mut::<DefaultAction>();
+        // SAFETY: a valid action that outlives the call and runs no code of ours. The C library would refuse the two
+        // signals it keeps for itself, which a caller may have left ignored.
+        unsafe {
+            libc::syscall(
+                libc::SYS_rt_sigaction,
+                number,
+                &raw const default,
+                nothing,
+                size_of_val(&default.mask),
+            )
+        };
     }
     // SAFETY: an all-zero set is a valid, empty signal set; null asks for no old mask.
     unsafe {

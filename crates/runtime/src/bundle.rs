@@ -133,6 +133,10 @@ impl Bundle {
         for name in self.linux.sysctl.keys() {
             let dotted = crate::rootfs::sysctl_path(name).replace('/', ".");
             let refused = || Error::invalid(format!("sysctl {name:?} is not in a separate kernel namespace"));
+            if dotted.split('.').any(str::is_empty) {
+                // Dots in a row would climb out of the part of the tree that was checked.
+                return Err(refused());
+            }
             let allowed = match dotted.as_str() {
                 "kernel.domainname" => kinds.contains(Namespaces::UTS),
                 "kernel.hostname" if !self.spec.hostname.is_empty() => {

@@ -51,11 +51,9 @@ struct Parts {
 
 impl Create<'_> {
     /// Creates the container and returns the id of its first process. On failure nothing of it is left.
+    ///
+    /// The error's text is what follows `runc create failed: ` or `runc run failed: `, which the callers know apart.
     pub fn run(self) -> Result<i32> {
-        self.create().map_err(|error| error.during("runc create failed"))
-    }
-
-    fn create(self) -> Result<i32> {
         if !is_single_threaded() {
             return Err(Error::refused("a process with threads cannot create a container"));
         }
@@ -111,7 +109,7 @@ impl Create<'_> {
             linux: &bundle.linux,
             rootfs: &bundle.rootfs,
             bundle: &bundle.path,
-            sources: if user_namespace { open_sources(&bundle.spec, &bundle.path)? } else { Vec::new() },
+            sources: open_sources(&bundle.spec, &bundle.path, user_namespace)?,
             cgroups: &cgroups,
             user_namespace,
             no_pivot: self.flags.no_pivot,

@@ -58,12 +58,8 @@ struct Inside<'a> {
 }
 
 impl Exec<'_> {
-    /// Starts the process and returns its id.
+    /// Starts the process and returns its id. The error's text is what follows `exec failed: `.
     pub fn run(self) -> Result<i32> {
-        self.exec().map_err(|error| error.during("exec failed"))
-    }
-
-    fn exec(self) -> Result<i32> {
         if !is_single_threaded() {
             return Err(Error::refused("a process with threads cannot start another in a container"));
         }

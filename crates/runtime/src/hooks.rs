@@ -70,7 +70,7 @@ fn watch(mut child: Child, input: &[u8], limit: Option<Duration>) -> std::result
     let mut output = Output::new(&mut child);
     loop {
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        match output.wait(&end, left).map_err(|errno| kernel::strerror(errno))? {
+        match output.wait(&end, left).map_err(kernel::strerror)? {
             Event::Output => {}
             Event::Ended => break,
             Event::TooLate => {

@@ -38,7 +38,7 @@ pub(crate) struct Plan<'a> {
     /// The root directory on the host, without symbolic links.
     pub rootfs: &'a Path,
     pub bundle: &'a Path,
-    /// Bind sources opened before the user namespace was entered; empty without one.
+    /// Bind sources that the runtime has opened, by the number of their mount.
     pub sources: Vec<Source>,
     /// Directories of the container's control group by controller.
     pub cgroups: &'a BTreeMap<String, PathBuf>,

@@ -61,8 +61,8 @@ impl NamespacePlan {
             return Ok(());
         }
         let for_parent = Namespaces::PID.with(Namespaces::TIME);
-        let mine = self.joined.iter().filter(|(kind, _)| !for_parent.contains(*kind));
-        mine.map(|(kind, file)| join(file, *kind)).collect()
+        let mut mine = self.joined.iter().filter(|(kind, _)| !for_parent.contains(*kind));
+        mine.try_for_each(|(kind, file)| join(file, *kind))
     }
 
     /// What clone3 makes: cgroup namespaces come after the process is in its group, time namespaces have offsets first.
@@ -198,6 +198,6 @@ impl Way {
     }
 
     fn go(self) -> Result<()> {
-        self.own.iter().map(|(kind, file)| join(file, *kind)).collect()
+        self.own.iter().try_for_each(|(kind, file)| join(file, *kind))
     }
 }

@@ -15,10 +15,10 @@ use super::Tree;
 use super::mounts::MountError;
 use crate::{Error, Result};
 
-/// The source of a bind mount, opened by the runtime because the container's users may not reach it.
+/// The source of a bind mount as the runtime has left it.
 #[derive(Debug)]
 pub(crate) enum Source {
-    /// Not a bind mount.
+    /// Not a bind mount, or one that the container's first process can open itself.
     None,
     /// A detached copy.
     Tree(OwnedFd),
@@ -26,19 +26,38 @@ pub(crate) enum Source {
     Failed(KernelError),
 }
 
-/// Opens all bind sources of a bundle.
-pub(crate) fn open_sources(spec: &Spec, bundle: &Path) -> Result<Vec<Source>> {
+/// Opens those bind sources that the first process cannot: all of them when its users may not reach them, and idmapped
+/// ones, because a user namespace for the mapping can only be made where process numbers mean what procfs shows.
+pub(crate) fn open_sources(spec: &Spec, bundle: &Path, users: bool) -> Result<Vec<Source>> {
     let open = |mount: &Mount| -> Result<Source> {
-        if !is_bind(mount) {
+        if !is_bind(mount) || !(users || has_mappings(mount)) {
             return Ok(Source::None);
         }
         let options = super::mounts::parse(mount)?;
-        Ok(match mount::detach_copy(&source_path(mount, bundle), reach(&options)) {
-            Ok(tree) => Source::Tree(tree),
-            Err(error) => Source::Failed(error),
-        })
+        Ok(open_source(mount, &options, bundle).map_or_else(Source::Failed, Source::Tree))
     };
     spec.mounts.iter().map(open).collect()
+}
+
+fn open_source(mount: &Mount, options: &Options, bundle: &Path) -> kernel::Result<OwnedFd> {
+    let tree = mount::detach_copy(&source_path(mount, bundle), reach(options))?;
+    if has_mappings(mount) {
+        let users = userns::detached(&ranges(&mount.uid_mappings), &ranges(&mount.gid_mappings))?;
+        map_ids(&tree, &users, options)?;
+    }
+    Ok(tree)
+}
+
+fn has_mappings(mount: &Mount) -> bool {
+    !mount.uid_mappings.is_empty() || !mount.gid_mappings.is_empty()
+}
+
+/// Shifts the ids of a detached copy.
+fn map_ids(tree: &OwnedFd, users: &OwnedFd, options: &Options) -> kernel::Result<()> {
+    let reach = options.idmap.unwrap_or(Reach::One);
+    let attributes =
+        Attributes { set: IDMAP, user_namespace: Some(users.as_fd()), reach, ..Attributes::default() };
+    set_attributes(tree, &attributes)
 }
 
 /// Whether a mount binds something that is there already.
@@ -109,7 +128,10 @@ impl Tree<'_> {
         if !options.recursive.is_empty() {
             set_attributes(tree, &options.recursive)?;
         }
-        self.map_ids(tree, mount, options)?;
+        if options.idmap.is_some() && !has_mappings(mount) {
+            // Without mappings of its own the mount has those of the container.
+            map_ids(tree, &namespace::open(Path::new("/proc/self/ns/user"))?, options)?;
+        }
         let mut spreads: Vec<Flags> = options.propagation.clone();
         if spreads.is_empty() && self.plan.user_namespace {
             // The copy was made on the host and still is a peer of what it was copied from.
@@ -121,23 +143,6 @@ impl Tree<'_> {
             set_attributes(tree, &Attributes { propagation, reach, ..Attributes::default() })?;
         }
         Ok(())
-    }
-
-    /// Shifts ids: by the mount's own mappings, or by the container's with `idmap` alone.
-    fn map_ids(&self, tree: &OwnedFd, mount: &Mount, options: &Options) -> kernel::Result<()> {
-        let own = !mount.uid_mappings.is_empty() || !mount.gid_mappings.is_empty();
-        if !own && options.idmap.is_none() {
-            return Ok(());
-        }
-        let users = if own {
-            userns::detached(&ranges(&mount.uid_mappings), &ranges(&mount.gid_mappings))?
-        } else {
-            namespace::open(Path::new("/proc/self/ns/user"))?
-        };
-        let reach = options.idmap.unwrap_or(Reach::One);
-        let attributes =
-            Attributes { set: IDMAP, user_namespace: Some(users.as_fd()), reach, ..Attributes::default() };
-        set_attributes(tree, &attributes)
     }
 }
 

@@ -49,6 +49,7 @@ impl Tree<'_> {
         if FileType::from_raw_mode(found.st_mode) != FileType::Directory {
             // Host's tree: nobody in the container can have put something else there.
             let null = mount::detach_copy(Path::new("/dev/null"), Reach::One)?;
+            check_null(&null)?;
             return mount::attach(&null, &place);
         }
         // All masked directories show the same one: the first is mounted, the others are copies of it.
@@ -73,4 +74,10 @@ impl Tree<'_> {
             other => other,
         }
     }
+}
+
+/// Refuses a `/dev/null` that is something else: what it is bound over would not be hidden.
+fn check_null(null: &OwnedFd) -> kernel::Result<()> {
+    let is_null = rustix::fs::fstat(null).is_ok_and(|found| found.st_rdev == rustix::fs::makedev(1, 3));
+    if is_null { Ok(()) } else { Err(kernel::KernelError::new("bind", "/dev/null", Errno::NODEV)) }
 }

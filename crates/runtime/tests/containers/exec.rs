@@ -1,0 +1,116 @@
+//! More processes in a running container.
+
+use serde_json::json;
+
+use crate::bundle::Bundle;
+
+fn running() -> Bundle {
+    let bundle = Bundle::script("exec sleep 1000").with(|spec| {
+        spec["hostname"] = json!("box");
+        spec["process"]["rlimits"] = json!([{"type": "RLIMIT_NOFILE", "soft": 99, "hard": 111}]);
+    });
+    bundle.create().ok();
+    bundle.verb(&["start", &bundle.id]).ok();
+    bundle
+}
+
+#[test]
+fn a_process_joins_everything() {
+    let bundle = running();
+    let script = "hostname; id -u; pwd; readlink /proc/self/ns/pid; ulimit -n; grep CapBnd /proc/self/status; ls /proc/self/fd";
+    let out = bundle.verb(&["exec", &bundle.id, "/bin/sh", "-c", script]).ok();
+    let pid = bundle.state()["pid"].as_i64().unwrap();
+    let ns = std::fs::read_link(format!("/proc/{pid}/ns/pid")).unwrap();
+    let expected = format!("box\n0\n/\n{}\n99\n", ns.display());
+    assert!(out.starts_with(&expected), "{out}");
+    assert!(out.contains("CapBnd:\t00000000080000e3\n"), "{out}");
+    assert!(out.ends_with("0\n1\n2\n3\n"), "{out}");
+    let status = bundle.verb(&["exec", &bundle.id, "/bin/sh", "-c", "exit 9"]).status;
+    assert_eq!(status, 9);
+}
+
+#[test]
+fn a_process_is_in_the_control_group() {
+    let bundle = running();
+    let out = bundle.verb(&["exec", &bundle.id, "/bin/cat", "/proc/self/cgroup"]).ok();
+    let lines = out.lines().filter(|line| line.ends_with(&bundle.id)).count();
+    assert_eq!(lines, out.lines().count(), "{out}");
+}
+
+#[test]
+fn user_environment_and_directory_by_flags() {
+    let bundle = running();
+    let said = bundle.verb(&[
+        "exec",
+        "-u",
+        "7:8",
+        "-e",
+        "A=b",
+        "--cwd",
+        "/tmp",
+        &bundle.id,
+        "sh",
+        "-c",
+        "id -u; id -g; echo $A $HOME; pwd",
+    ]);
+    assert_eq!(said.ok(), "7\n8\nb /home/u\n/tmp\n");
+}
+
+#[test]
+fn refusals() {
+    let bundle = running();
+    for (arguments, expected) in [
+        (
+            &["nosuch"][..],
+            r#"exec failed: unable to start container process: exec: "nosuch": executable file not found in $PATH"#,
+        ),
+        (&["/no/such"], r#"exec: "/no/such": stat /no/such: no such file or directory"#),
+        (&["/etc/passwd"], r#"exec: "/etc/passwd": permission denied"#),
+    ] {
+        let text = bundle.verb(&[&["exec", &bundle.id], arguments].concat()).failed();
+        assert!(text.replace("\\\"", "\"").contains(expected), "{text}");
+    }
+    bundle.verb(&["pause", &bundle.id]).ok();
+    let text = bundle.verb(&["exec", &bundle.id, "true"]).failed();
+    assert!(text.contains("cannot exec in a paused container (use --ignore-paused to override)"), "{text}");
+    bundle.verb(&["resume", &bundle.id]).ok();
+    bundle.verb(&["exec", &bundle.id, "true"]).ok();
+    bundle.verb(&["kill", &bundle.id, "KILL"]).ok();
+    bundle.wait();
+    let text = bundle.verb(&["exec", &bundle.id, "true"]).failed();
+    assert!(text.contains("cannot exec in a stopped container"), "{text}");
+}
+
+#[test]
+fn the_filter_holds_for_later_processes() {
+    let bundle = Bundle::script("exec sleep 1000").with(|spec| {
+        spec["linux"]["seccomp"] = json!({"defaultAction": "SCMP_ACT_ALLOW",
+            "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO"}]});
+    });
+    bundle.create().ok();
+    bundle.verb(&["start", &bundle.id]).ok();
+    assert!(
+        bundle.verb(&["exec", &bundle.id, "mkdir", "/tmp/x"]).failed().contains("Operation not permitted")
+    );
+}
+
+#[test]
+fn a_created_container_takes_processes_too() {
+    let bundle = Bundle::script("true").with(|spec| spec["hostname"] = json!("box"));
+    bundle.create().ok();
+    assert_eq!(bundle.verb(&["exec", &bundle.id, "hostname"]).ok(), "box\n");
+}
+
+#[test]
+fn detached_processes_tell_their_number() {
+    let bundle = running();
+    let file = bundle.path().join("exec.pid");
+    let arguments = ["exec", "--detach", "--pid-file", file.to_str().unwrap(), &bundle.id, "sleep", "1000"];
+    // The process keeps the streams open, so they must not be pipes that somebody reads to the end.
+    let null = std::process::Stdio::null;
+    assert!(bundle.command(&arguments).stdout(null()).stderr(null()).status().unwrap().success());
+    let pid: i32 = std::fs::read_to_string(&file).unwrap().parse().unwrap();
+    let ps: Vec<i32> =
+        serde_json::from_str(&bundle.verb(&["ps", "--format", "json", &bundle.id]).ok()).unwrap();
+    assert!(ps.contains(&pid));
+}

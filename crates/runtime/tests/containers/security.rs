@@ -1,0 +1,130 @@
+//! Attacks by what an image or a configuration contains, each named by its advisory where there is one.
+
+use std::os::unix::fs::symlink;
+
+use serde_json::json;
+
+use crate::bundle::Bundle;
+
+/// Files on the host that must stay as they are.
+fn outside(bundle: &Bundle) -> std::path::PathBuf {
+    let outside = bundle.path().join("outside");
+    std::fs::create_dir(&outside).unwrap();
+    outside
+}
+
+#[test]
+fn mount_destinations_stay_inside_cve_2021_30465() {
+    let bundle = Bundle::script("ls /absolute/deep /relative/deep >/dev/null && echo inside");
+    let outside = outside(&bundle);
+    symlink(&outside, bundle.rootfs().join("absolute")).unwrap();
+    symlink("../../../../../../../../..", bundle.rootfs().join("up")).unwrap();
+    symlink(format!("../../../../../../..{}", outside.display()), bundle.rootfs().join("relative")).unwrap();
+    let bundle = ["/absolute/deep", "/relative/deep", "/up/up2"].iter().fold(bundle, |bundle, at| {
+        bundle.mount(json!({"destination": at, "type": "tmpfs", "source": "tmpfs"}))
+    });
+    let bundle = bundle
+        .mount(json!({"destination": "/absolute/file", "source": "/etc/hostname", "options": ["bind"]}));
+    assert_eq!(bundle.run().ok(), "inside\n");
+    assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 0);
+}
+
+#[test]
+fn proc_through_a_link_is_refused_cve_2019_19921() {
+    let bundle = Bundle::script("true");
+    std::fs::remove_dir(bundle.rootfs().join("proc")).unwrap();
+    std::fs::create_dir(bundle.rootfs().join("elsewhere")).unwrap();
+    symlink("/elsewhere", bundle.rootfs().join("proc")).unwrap();
+    let text = bundle.run().failed().replace("\\\"", "\"");
+    assert!(text.contains(r#"filesystem "proc" must be mounted on ordinary directory"#), "{text}");
+}
+
+#[test]
+fn mounts_into_proc_are_refused() {
+    for (destination, kind, options) in [
+        ("/proc/self", "tmpfs", json!([])),
+        ("/proc/sys", "bind", json!(["bind"])),
+        ("/tmp/../proc/1", "tmpfs", json!([])),
+    ] {
+        let bundle = Bundle::script("true")
+            .mount(json!({"destination": destination, "type": kind, "source": "/tmp", "options": options}));
+        let text = bundle.run().failed();
+        assert!(text.contains("operation not permitted"), "{text}");
+    }
+    let bundle = Bundle::script("cat /proc/uptime");
+    std::fs::write(bundle.path().join("up"), "42\n").unwrap();
+    let bundle = bundle.mount(json!({"destination": "/proc/uptime", "source": "up", "options": ["bind"]}));
+    assert_eq!(bundle.run().ok(), "42\n");
+}
+
+#[test]
+fn masks_use_the_hosts_null_cve_2025_31133() {
+    let bundle = Bundle::script(
+        "cat /secret | wc -c; ls /hidden | wc -l; touch /hidden/x 2>/dev/null || echo ro; cat /proc/keys | wc -c",
+    );
+    std::fs::write(bundle.rootfs().join("secret"), "secret").unwrap();
+    std::fs::create_dir(bundle.rootfs().join("hidden")).unwrap();
+    std::fs::write(bundle.rootfs().join("hidden/x"), "").unwrap();
+    // The container's own null is a trap: a bind of something else.
+    std::fs::write(bundle.path().join("trap"), "trapped").unwrap();
+    let bundle =
+        bundle.mount(json!({"destination": "/dev/null", "source": "trap", "options": ["bind"]})).with(
+            |spec| spec["linux"]["maskedPaths"] = json!(["/secret", "/hidden", "/proc/keys", "/proc/acpi"]),
+        );
+    assert_eq!(bundle.run().ok(), "0\n0\nro\n0\n");
+}
+
+#[test]
+fn read_only_paths_cannot_be_written() {
+    let bundle = Bundle::script(
+        "echo 1 > /proc/sys/net/ipv4/ip_forward 2>/dev/null || echo ro; cat /proc/sys/net/ipv4/ip_forward",
+    );
+    assert!(bundle.run().ok().starts_with("ro\n"));
+}
+
+#[test]
+fn the_working_directory_cannot_be_a_descriptor_of_the_host_cve_2024_21626() {
+    for number in 3..12 {
+        let bundle = Bundle::script("pwd; ls ..")
+            .with(|spec| spec["process"]["cwd"] = json!(format!("/proc/self/fd/{number}")));
+        let text = bundle.run().failed();
+        assert!(text.contains("chdir to cwd") || text.contains("mkdir /proc/self/fd"), "{number}: {text}");
+    }
+}
+
+#[test]
+fn links_in_dev_do_not_lead_out() {
+    let bundle = Bundle::script("true").with(|spec| {
+        let mounts = spec["mounts"].as_array_mut().unwrap();
+        mounts.retain(|mount| !mount["destination"].as_str().unwrap().starts_with("/dev"));
+    });
+    let outside = outside(&bundle);
+    std::fs::remove_dir(bundle.rootfs().join("dev")).unwrap();
+    symlink(&outside, bundle.rootfs().join("dev")).unwrap();
+    bundle.run().ok();
+    assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 0);
+}
+
+#[test]
+fn the_runtimes_file_is_not_open_to_the_container_cve_2019_5736() {
+    // The program executes the runtime's own file, if it can get at it, and tries to write to it.
+    let bundle = Bundle::new(&["/script"]);
+    std::fs::write(bundle.rootfs().join("script"), "#!/proc/self/exe state none\n").unwrap();
+    let mode: std::fs::Permissions = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(bundle.rootfs().join("script"), mode).unwrap();
+    let said = bundle.run();
+    assert_ne!(said.status, 0, "{said:?}");
+    assert!(bundle.is_gone());
+}
+
+#[test]
+fn parameters_of_the_host_are_refused() {
+    for name in
+        ["kernel.core_pattern", "vm.swappiness", "net/../kernel/core_pattern", "net..kernel.core_pattern"]
+    {
+        let bundle = Bundle::script("true").with(|spec| spec["linux"]["sysctl"] = json!({name: "trapped"}));
+        let text = bundle.run().failed();
+        assert!(text.contains("is not in a separate kernel namespace"), "{text}");
+    }
+    assert!(!std::fs::read_to_string("/proc/sys/kernel/core_pattern").unwrap().contains("trapped"));
+}
