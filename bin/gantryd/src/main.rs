@@ -14,11 +14,17 @@ use config::Presence;
 use lexopt::prelude::*;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// The release of containerd whose behaviour clients find here.
 pub const CONTAINERD_VERSION: &str = "2.3.4";
 /// Who answers.
 pub const REVISION: &str = concat!("gantry-", env!("CARGO_PKG_VERSION"));
+
+/// How many pools of memory threads share.
+const ARENAS: i32 = 2;
+/// How many threads serve requests at most; the disk has threads of its own.
+const WORKERS: usize = 4;
 
 const HELP: &str = "\
 gantryd: a container daemon with containerd's API
@@ -72,8 +78,21 @@ fn run() -> Result<()> {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the async runtime")?;
+    if !kernel::memory::limit_arenas(ARENAS) {
+        tracing::warn!("the allocator keeps memory as it likes");
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(workers())
+        .thread_keep_alive(Duration::from_secs(1))
+        .enable_all()
+        .build()
+        .context("start the async runtime")?;
     runtime.block_on(boot::run(loaded.config))
+}
+
+/// As many threads as there are processors, up to [`WORKERS`].
+fn workers() -> usize {
+    std::thread::available_parallelism().map_or(1, |n| n.get().min(WORKERS))
 }
 
 fn print(text: &str) -> Result<()> {
@@ -91,7 +110,13 @@ fn parse(mut parser: lexopt::Parser) -> Result<Option<Arguments>> {
             Long("root") => arguments.root = Some(parser.value()?.into()),
             Long("state") => arguments.state = Some(parser.value()?.into()),
             Short('l') | Long("log-level") => arguments.log_level = Some(parser.value()?.string()?),
-            Short('v') | Long("version") => return print(&format!("gantryd {} (containerd {CONTAINERD_VERSION})\n", env!("CARGO_PKG_VERSION"))).map(|()| None),
+            Short('v') | Long("version") => {
+                return print(&format!(
+                    "gantryd {} (containerd {CONTAINERD_VERSION})\n",
+                    env!("CARGO_PKG_VERSION")
+                ))
+                .map(|()| None);
+            }
             Short('h') | Long("help") => return print(HELP).map(|()| None),
             Value(word) => arguments.words.push(word.string()?),
             other => bail!("{}; see gantryd --help", other.unexpected()),
@@ -119,8 +144,15 @@ fn configure(arguments: &Arguments) -> Result<config::Loaded> {
     if let Some(level) = &arguments.log_level {
         config.debug.level.clone_from(level);
     }
-    if config.root == config.state || config.root.as_os_str().is_empty() || config.state.as_os_str().is_empty() {
-        bail!("root ({}) and state ({}) must be two different directories", config.root.display(), config.state.display());
+    if config.root == config.state
+        || config.root.as_os_str().is_empty()
+        || config.state.as_os_str().is_empty()
+    {
+        bail!(
+            "root ({}) and state ({}) must be two different directories",
+            config.root.display(),
+            config.state.display()
+        );
     }
     Ok(loaded)
 }

@@ -9,6 +9,7 @@ pub mod cgroup;
 mod error;
 pub mod file;
 pub mod loopdev;
+pub mod memory;
 pub mod mount;
 pub mod mountinfo;
 pub mod namespace;

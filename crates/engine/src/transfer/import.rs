@@ -128,7 +128,7 @@ impl Blobs {
         let mut writer = match self.handle.block_on(self.content.writer(&self.scope, ingest)) {
             Err(e) if e.is_already_exists() => {
                 fill(&mut std::io::sink())?;
-                return Digest::parse(&expected).map_err(|e| Error::invalid(e));
+                return Digest::parse(&expected).map_err(Error::invalid);
             }
             other => other?,
         };
