@@ -13,7 +13,7 @@ use engine::diff::{Diffs, Durability};
 use engine::events::Exchange;
 use engine::plugins::{About, Plugins};
 use engine::streams::Streams;
-use engine::transfer::Transfers;
+use engine::transfer::{self, Transfers};
 use engine::{Engine, Parts};
 use model::Namespace;
 use shims::{Records, Setup, Shims};
@@ -68,7 +68,11 @@ pub async fn run(config: Config) -> Result<()> {
     shims.announce();
     notify::notify("READY=1");
     let seconds = began.elapsed().as_secs_f64();
-    tracing::info!(address = grpc.address, tasks = reloaded.kept, "gantryd successfully booted in {seconds:.6}s");
+    tracing::info!(
+        address = grpc.address,
+        tasks = reloaded.kept,
+        "gantryd successfully booted in {seconds:.6}s"
+    );
 
     let failed = tokio::select! {
         _ = terminate.recv() => None,
@@ -97,7 +101,8 @@ fn directories(config: &Config) -> Result<()> {
     }
     if config.oom_score != 0 {
         let path = "/proc/self/oom_score_adj";
-        std::fs::write(path, config.oom_score.to_string()).with_context(|| format!("write {} to {path}", config.oom_score))?;
+        std::fs::write(path, config.oom_score.to_string())
+            .with_context(|| format!("write {} to {path}", config.oom_score))?;
     }
     Ok(())
 }
@@ -137,7 +142,8 @@ fn collection(config: &Config) -> Result<engine::gc::Config> {
 
 fn shims(config: &Config, events: Arc<Exchange>) -> Result<Shims> {
     let pair = |entry: &String| {
-        let (key, value) = entry.split_once('=').with_context(|| format!("shim env {entry:?} is not KEY=value"))?;
+        let (key, value) =
+            entry.split_once('=').with_context(|| format!("shim env {entry:?} is not KEY=value"))?;
         Ok((key.to_owned(), value.to_owned()))
     };
     let section = &config.plugins.shims;
@@ -179,13 +185,29 @@ fn services(
     blobs: Arc<dyn model::content::Blobs>,
 ) -> Result<grpc::Services> {
     let find = |name: &String| {
-        built.differs.get(name).cloned().with_context(|| format!("diff-service: differ {name:?} is not built in"))
+        built
+            .differs
+            .get(name)
+            .cloned()
+            .with_context(|| format!("diff-service: differ {name:?} is not built in"))
     };
     let drivers = config.plugins.diff.default.iter().map(find).collect::<Result<_>>()?;
     let durability = if config.plugins.diff.sync_fs { Durability::Always } else { Durability::Asked };
     let diff = Arc::new(Diffs::new(drivers, engine.content.clone(), blobs, durability));
     let streams = Arc::new(Streams::default());
-    let transfer = Transfers::new(engine, diff.clone(), streams.clone());
+    let section = &config.plugins.transfer;
+    let limits = transfer::Limits {
+        downloads: section.max_concurrent_downloads,
+        uploads: section.max_concurrent_uploaded_layers,
+    };
+    let parts = transfer::Parts {
+        diff: diff.clone(),
+        streams: streams.clone(),
+        registries: plugins::registries()?,
+        phrases: Arc::new(wire::registries::Phrases),
+        limits,
+    };
+    let transfer = Transfers::new(engine, parts);
     Ok(grpc::Services {
         namespaces: engine.namespaces.clone(),
         containers: engine.containers.clone(),

@@ -26,7 +26,9 @@ pub fn build(config: &Config) -> anyhow::Result<Built> {
     built.note(Kind::Content, "content", Ok(()));
     built.snapshots(config, "native", |dir| Ok(Arc::new(snapshot_native::open(dir)?)));
     built.snapshots(config, "overlayfs", |dir| Ok(Arc::new(snapshot_overlay::open(dir, overlay(config))?)));
-    built.differ(config, "walking", || Ok(Arc::new(diff_walking::Walking::new(config.root.join("tmpmounts")))));
+    built.differ(config, "walking", || {
+        Ok(Arc::new(diff_walking::Walking::new(config.root.join("tmpmounts"))))
+    });
     for required in &config.required_plugins {
         let found = built.entries.iter().find(|e| format!("{}.{}", e.kind, e.id) == *required);
         if let Some(error) = found.and_then(|e| e.error.as_ref()) {
@@ -36,9 +38,20 @@ pub fn build(config: &Config) -> anyhow::Result<Built> {
     Ok(built)
 }
 
+/// Who speaks to registries. They are told what containerd of the same version would tell them.
+///
+/// # Errors
+/// The version cannot stand in a header.
+pub fn registries() -> anyhow::Result<Arc<dyn model::registries::Registries>> {
+    Ok(Arc::new(registry::Registries::new(&format!("containerd/{}", crate::CONTAINERD_VERSION))?))
+}
+
 fn overlay(config: &Config) -> snapshot_overlay::Config {
     let section = &config.plugins.overlayfs;
-    snapshot_overlay::Config { mount_options: section.mount_options.clone(), ..snapshot_overlay::Config::default() }
+    snapshot_overlay::Config {
+        mount_options: section.mount_options.clone(),
+        ..snapshot_overlay::Config::default()
+    }
 }
 
 impl Built {

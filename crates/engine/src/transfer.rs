@@ -1,51 +1,107 @@
 //! Transfers: images between registries, archives and the image store.
 //!
 //! A transfer runs under the caller's lease or one of its own, so that nothing it fetched is collected before it has a
-//! name. `documents` reads manifests, `unpack` turns layers into snapshots, `keep` writes image records; each direction
-//! has its file. Not here yet: registries.
+//! name. `documents` reads manifests, `fetch` brings one object from a registry, `unpack` turns layers into snapshots,
+//! `keep` writes image records; each direction has its file.
 
+mod credentials;
 mod documents;
 mod export;
+mod fetch;
 mod import;
 mod keep;
+mod progress;
+mod pull;
+mod push;
 mod tag;
 mod unpack;
 
-use crate::Engine;
-use crate::clock;
+use crate::{Engine, clock, to_end};
 use async_trait::async_trait;
 use model::content::Content;
 use model::diff::Diff;
 use model::images::Images;
 use model::leases::{Delete, Leases};
+use model::registries::{Phrases, Registries};
 use model::streams::Accept;
 use model::transfer::{Endpoint, Progress, ProgressSink, Request, Transfer};
 use model::{Error, Kind, Labels, Result, Scope, labels};
+use oci::Descriptor;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::oneshot;
 use unpack::Unpacker;
 
 /// How long the lease of a transfer lasts that has none of its caller's.
 const LEASE: Duration = Duration::from_secs(24 * 3600);
 
+/// How much of one transfer goes on at a time.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// How many objects are fetched; 0 for as many as there are, within reason.
+    pub downloads: usize,
+    /// How many objects are sent; 0 for as many as there are, within reason.
+    pub uploads: usize,
+}
+
+impl Limits {
+    /// What is within reason.
+    const MOST: usize = 32;
+
+    fn downloads(self) -> usize {
+        Self::bounded(self.downloads)
+    }
+
+    fn uploads(self) -> usize {
+        Self::bounded(self.uploads)
+    }
+
+    fn bounded(limit: usize) -> usize {
+        if limit == 0 { Self::MOST } else { limit.min(Self::MOST) }
+    }
+}
+
+/// What the service is made from beside the engine's nouns.
+pub struct Parts {
+    /// Who puts layers into snapshots.
+    pub diff: Arc<dyn Diff>,
+    /// Where clients' streams wait.
+    pub streams: Arc<dyn Accept>,
+    /// Who speaks to registries.
+    pub registries: Arc<dyn Registries>,
+    /// How clients are asked for credentials.
+    pub phrases: Arc<dyn Phrases>,
+    /// How much goes on at a time.
+    pub limits: Limits,
+}
+
 /// The transfer service.
+#[derive(Clone)]
 pub struct Transfers {
     content: Arc<dyn Content>,
     images: Arc<dyn Images>,
     leases: Arc<dyn Leases>,
     streams: Arc<dyn Accept>,
-    unpacker: Unpacker,
+    registries: Arc<dyn Registries>,
+    phrases: Arc<dyn Phrases>,
+    limits: Limits,
+    unpacker: Arc<Unpacker>,
 }
 
 impl Transfers {
     /// A service over the engine's nouns.
-    pub fn new(engine: &Engine, diff: Arc<dyn Diff>, streams: Arc<dyn Accept>) -> Self {
+    pub fn new(engine: &Engine, parts: Parts) -> Self {
+        let Parts { diff, streams, registries, phrases, limits } = parts;
+        let unpacker = Unpacker::new(engine.content.clone(), diff, engine.snapshotters.clone());
         Self {
             content: engine.content.clone(),
             images: engine.images.clone(),
             leases: engine.leases.clone(),
             streams,
-            unpacker: Unpacker::new(engine.content.clone(), diff, engine.snapshotters.clone()),
+            registries,
+            phrases,
+            limits,
+            unpacker: Arc::new(unpacker),
         }
     }
 
@@ -60,6 +116,12 @@ impl Transfers {
             }
             (Endpoint::ImageStore(source), Endpoint::ImageStore(store)) => {
                 self.tag(scope, source, store).await
+            }
+            (Endpoint::Registry(registry), Endpoint::ImageStore(store)) => {
+                self.pull(scope, (registry, store), &news).await
+            }
+            (Endpoint::ImageStore(store), Endpoint::Registry(registry)) => {
+                self.push(scope, (store, registry), &news).await
             }
             (source, destination) => {
                 let text =
@@ -76,10 +138,30 @@ impl Transfer for Transfers {
         if scope.lease.is_some() {
             return self.run(scope, request).await;
         }
+        let (this, scope) = (self.clone(), scope.clone());
+        let (caller, gone) = oneshot::channel::<()>();
+        // The lease goes whatever happens, also when the caller goes first.
+        let done = to_end(async move { this.run_leased(scope, request, gone).await }).await;
+        drop(caller);
+        done
+    }
+}
+
+impl Transfers {
+    async fn run_leased(
+        &self,
+        scope: Scope,
+        request: Request,
+        gone: oneshot::Receiver<()>,
+    ) -> Result<()> {
         let expiry = clock::now().plus(LEASE).to_rfc3339();
-        let lease = self.leases.create(scope, "", Labels::from([(labels::GC_EXPIRE.into(), expiry)])).await?;
-        let done = self.run(&scope.with_lease(&lease.id), request).await;
-        match self.leases.delete(scope, Delete { id: lease.id, sync: false }).await {
+        let lease = self.leases.create(&scope, "", Labels::from([(labels::GC_EXPIRE.into(), expiry)])).await?;
+        let leased = scope.with_lease(&lease.id);
+        let done = tokio::select! {
+            done = self.run(&leased, request) => done,
+            _ = gone => Err(Error::cancelled("transfer")),
+        };
+        match self.leases.delete(&scope, Delete { id: lease.id, sync: false }).await {
             Err(second) if done.is_err() => done.map_err(|first| first.beside(second)),
             deleted => done.and(deleted),
         }
@@ -97,6 +179,7 @@ fn name(endpoint: &Endpoint) -> &'static str {
 }
 
 /// Progress for whoever asked for it.
+#[derive(Clone)]
 struct News(Option<Arc<dyn ProgressSink>>);
 
 impl News {
@@ -107,8 +190,18 @@ impl News {
 
     /// Something happened to an object.
     fn named(&self, event: impl Into<String>, name: &str) {
+        self.tell(Progress { event: event.into(), name: name.into(), ..Progress::default() });
+    }
+
+    /// Something happened to an object that is known by its descriptor too.
+    fn about(&self, event: &str, name: &str, object: &Descriptor) {
+        let descriptor = Some(documents::target(object));
+        self.tell(Progress { event: event.into(), name: name.into(), descriptor, ..Progress::default() });
+    }
+
+    fn tell(&self, progress: Progress) {
         if let Some(sink) = &self.0 {
-            sink.report(Progress { event: event.into(), name: name.into(), ..Progress::default() });
+            sink.report(progress);
         }
     }
 }

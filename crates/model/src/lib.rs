@@ -20,6 +20,7 @@ pub mod masks;
 pub mod mounts;
 pub mod namespaces;
 pub mod plugins;
+pub mod registries;
 pub mod sandboxes;
 pub mod scope;
 pub mod snapshots;

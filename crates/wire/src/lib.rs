@@ -26,6 +26,7 @@ pub mod plugins;
 #[allow(missing_docs, clippy::all, clippy::unwrap_used, reason = "generated code, described in proto/")]
 #[path = "gen/mod.rs"]
 pub mod proto;
+pub mod registries;
 pub mod sandboxes;
 pub mod shape;
 pub mod shims;

@@ -5,6 +5,7 @@
 
 use super::documents::{self, ForPlatform};
 use crate::fresh;
+use async_trait::async_trait;
 use model::content::Content;
 use model::diff::{Apply, Diff};
 use model::snapshots::{Commit, Prepare, Snapshotter};
@@ -25,9 +26,29 @@ pub struct Unpacker {
     busy: std::sync::Mutex<HashMap<String, Weak<Mutex<()>>>>,
 }
 
+/// Who brings the layers, and wants to know what becomes of them.
+#[async_trait]
+pub trait Supply: Send + Sync {
+    /// Returns once a layer is in the content store.
+    async fn arrived(&self, layer: &Descriptor);
+    /// A layer becomes a snapshot.
+    fn extracting(&self, _layer: &Descriptor) {}
+    /// A layer became a snapshot.
+    fn extracted(&self, _layer: &Descriptor) {}
+}
+
+/// Layers that are in the content store already.
+struct Here;
+
+#[async_trait]
+impl Supply for Here {
+    async fn arrived(&self, _: &Descriptor) {}
+}
+
 /// One layer on its way.
 struct Layer<'a> {
     snapshotter: &'a dyn Snapshotter,
+    supply: &'a dyn Supply,
     descriptor: &'a Descriptor,
     diff_id: &'a Digest,
     chain_id: String,
@@ -49,8 +70,20 @@ impl Unpacker {
     /// # Errors
     /// `NotFound` (a blob), `InvalidArgument` (the documents contradict each other), what the differ says.
     pub async fn unpack(&self, scope: &Scope, image: &ForPlatform, name: &str) -> Result<()> {
-        let snapshotter =
-            self.snapshotters.get(name).ok_or_else(|| Error::not_found(format!("snapshotter {name}")))?;
+        self.unpack_from(scope, (image, name), &Here).await
+    }
+
+    /// The same with layers that may still be on their way: each is unpacked as soon as it is there.
+    ///
+    /// # Errors
+    /// As [`Unpacker::unpack`].
+    pub async fn unpack_from(
+        &self,
+        scope: &Scope,
+        (image, name): (&ForPlatform, &str),
+        supply: &dyn Supply,
+    ) -> Result<()> {
+        let snapshotter = self.snapshotter(name)?;
         let config = documents::config(&*self.content, scope, &image.manifest).await?;
         if !config.is_layered() {
             return Ok(());
@@ -60,20 +93,46 @@ impl Unpacker {
         for (count, (descriptor, diff_id)) in pairs.into_iter().enumerate() {
             let chain = oci::chain_id(&config.rootfs.diff_ids[..=count]);
             let chain_id = chain.map(|c| c.to_string()).unwrap_or_default();
-            let layer = Layer {
-                snapshotter: &**snapshotter,
-                descriptor,
-                diff_id,
-                chain_id: chain_id.clone(),
-                parent,
-            };
+            let layer =
+                Layer { snapshotter, supply, descriptor, diff_id, chain_id: chain_id.clone(), parent };
             self.layer(scope, &layer, name)
                 .await
                 .map_err(|e| e.during(format!("unpack layer {}", descriptor.digest)))?;
             parent = chain_id;
         }
-        self.label(scope, &image.manifest.config.digest, format!("{}{name}", labels::GC_REF_SNAPSHOT), parent)
-            .await
+        let held = (format!("{}{name}", labels::GC_REF_SNAPSHOT), parent);
+        self.label(scope, &image.manifest.config.digest, held).await
+    }
+
+    fn snapshotter(&self, name: &str) -> Result<&dyn Snapshotter> {
+        let found =
+            self.snapshotters.get(name).ok_or_else(|| Error::not_found(format!("snapshotter {name}")))?;
+        Ok(&**found)
+    }
+
+    /// The chain ids of an image, the lowest first. Its config is in the content store.
+    ///
+    /// # Errors
+    /// `NotFound`, `InvalidArgument` (the documents contradict each other).
+    pub async fn chain(&self, scope: &Scope, image: &ForPlatform) -> Result<Vec<String>> {
+        let config = documents::config(&*self.content, scope, &image.manifest).await?;
+        if !config.is_layered() {
+            return Ok(Vec::new());
+        }
+        pair(image, &config)?;
+        Ok(oci::chain_ids(&config.rootfs.diff_ids).iter().map(Digest::to_string).collect())
+    }
+
+    /// Whether a snapshotter has a chain id.
+    ///
+    /// # Errors
+    /// `NotFound` (the snapshotter), what it says.
+    pub async fn has(&self, scope: &Scope, snapshotter: &str, chain_id: &str) -> Result<bool> {
+        match self.snapshotter(snapshotter)?.stat(scope, chain_id).await {
+            Ok(_) => Ok(true),
+            Err(e) if e.is_not_found() => Ok(false),
+            Err(e) => Err(e),
+        }
     }
 
     async fn layer(&self, scope: &Scope, layer: &Layer<'_>, snapshotter: &str) -> Result<()> {
@@ -107,6 +166,8 @@ impl Unpacker {
     }
 
     async fn extract(&self, scope: &Scope, layer: &Layer<'_>) -> Result<()> {
+        layer.supply.arrived(layer.descriptor).await;
+        layer.supply.extracting(layer.descriptor);
         let key = format!("extract-{} {}", fresh::name(), layer.chain_id);
         let labels = layer.labels();
         let prepare = Prepare { key: key.clone(), parent: layer.parent.clone(), labels: labels.clone() };
@@ -118,9 +179,10 @@ impl Unpacker {
             Err(e) => Err(e),
         };
         let Err(error) = done else {
+            layer.supply.extracted(layer.descriptor);
             let uncompressed = layer.diff_id.to_string();
             return self
-                .label(scope, &layer.descriptor.digest, labels::UNCOMPRESSED.into(), uncompressed)
+                .label(scope, &layer.descriptor.digest, (labels::UNCOMPRESSED.into(), uncompressed))
                 .await;
         };
         match layer.snapshotter.remove(scope, &key).await {
@@ -141,7 +203,8 @@ impl Unpacker {
         Ok(())
     }
 
-    async fn label(&self, scope: &Scope, digest: &Digest, key: String, value: String) -> Result<()> {
+    async fn label(&self, scope: &Scope, digest: &Digest, label: (String, String)) -> Result<()> {
+        let (key, value) = label;
         let mut info = self.content.info(scope, digest).await?;
         if info.labels.get(&key) == Some(&value) {
             return Ok(());
