@@ -1,8 +1,7 @@
 //! The accounts of a root file system that is on this machine, read without ever leaving it.
 
-use crate::{Context, context};
+use crate::{Context, context, mounts};
 use anyhow::{Context as _, Result, ensure};
-use kernel::mount::{self, Detach};
 use kernel::path::{Root, descriptor_path};
 use model::snapshots::Prepare;
 use model::{Labels, Scope};
@@ -38,29 +37,9 @@ pub async fn of_image(
     let key = format!("accounts-{}", context::unique());
     let view = Prepare { key: key.clone(), parent: chain_id.to_string(), labels: Labels::new() };
     let mounts = snapshots.view(scope, view).await?;
-    let accounts = of_mounts(&mounts, &std::env::temp_dir().join(format!("gantry-{key}")));
+    let accounts = mounts::with(&mounts, of_root);
     snapshots.remove(scope, &key).await?;
     accounts.context("look for the user in the image")
-}
-
-fn of_mounts(mounts: &[model::Mount], at: &Path) -> Result<Accounts> {
-    let mounts: Vec<mount::Mount> = mounts.iter().cloned().map(to_kernel).collect();
-    std::fs::create_dir(at).with_context(|| format!("make {}", at.display()))?;
-    let accounts = match mount::mount_all(&mounts, at) {
-        Ok(()) => {
-            let accounts = of_root(at);
-            mount::unmount_recursive(at, Detach::No)?;
-            accounts
-        }
-        Err(e) => Err(e.into()),
-    };
-    std::fs::remove_dir(at).with_context(|| format!("remove {}", at.display()))?;
-    accounts
-}
-
-fn to_kernel(mount: model::Mount) -> mount::Mount {
-    let model::Mount { kind, source, target, options } = mount;
-    mount::Mount { kind, source, target, options }
 }
 
 /// The accounts of a directory that is a root file system.

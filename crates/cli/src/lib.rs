@@ -13,6 +13,7 @@ mod events;
 mod images;
 mod info;
 mod leases;
+mod mounts;
 mod namespaces;
 mod output;
 mod plugins;

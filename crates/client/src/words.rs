@@ -49,7 +49,15 @@ pub fn json(any: &Any) -> Value {
         .or_else(|| message::<runc::Options>(any))
         .or_else(|| message::<runc::ProcessDetails>(any))
         .or_else(|| serde_json::from_slice(&any.value).ok());
-    known.unwrap_or_else(|| json!({"type_url": any.type_url, "value": oci::base64::encode(&any.value)}))
+    known.unwrap_or_else(|| raw(any))
+}
+
+/// A payload's type and bytes as JSON.
+pub fn raw(any: &Any) -> Value {
+    match any.value.is_empty() {
+        true => json!({"type_url": any.type_url}),
+        false => json!({"type_url": any.type_url, "value": oci::base64::encode(&any.value)}),
+    }
 }
 
 /// Task statistics as names and values for a table; none for a type that is not known.

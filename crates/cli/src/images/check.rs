@@ -62,7 +62,8 @@ impl Check {
         let Ok(chosen) = tree::choose(cx, &image.name, &image.target).await else {
             return unknown("unavailable (0/?)");
         };
-        let (mut present, mut have) = (2, image.target.size + chosen.manifest.config.size);
+        // The documents that led here are there: they were read.
+        let (mut present, mut have) = (1, chosen.size + chosen.manifest.config.size);
         let mut whole = have;
         for layer in &chosen.manifest.layers {
             whole += layer.size;
@@ -71,7 +72,7 @@ impl Check {
                 have += layer.size;
             }
         }
-        let required = 2 + chosen.manifest.layers.len();
+        let required = 1 + chosen.manifest.layers.len();
         let complete = present == required;
         let word = if complete { "complete" } else { "incomplete" };
         let chain = oci::chain_id(&chosen.config.rootfs.diff_ids);

@@ -4,9 +4,12 @@ use super::progress::Shown;
 use super::stream_id;
 use crate::{Context, output};
 use anyhow::{Context as _, Result, bail};
+use model::leases;
 use model::streams::{Source, Stream};
 use model::transfer::{self, Endpoint, ImageReference, ImageStore, Request};
+use std::io::ErrorKind;
 use std::sync::Arc;
+use tokio::fs::File;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 /// Write images to an archive.
@@ -33,14 +36,9 @@ pub struct Export {
 
 impl Export {
     pub(crate) async fn run(self, cx: &Context) -> Result<u8> {
-        let mut archive: Box<dyn AsyncWrite + Send + Unpin> = match self.archive.as_str() {
-            "-" => Box::new(tokio::io::stdout()),
-            path => Box::new(
-                tokio::fs::File::create(path).await.with_context(|| format!("create archive {path}"))?,
-            ),
-        };
+        let (mut archive, made) = open(&self.archive).await?;
         let Err(e) = self.export(cx, &mut *archive).await else { return Ok(0) };
-        if self.archive != "-" {
+        if made {
             std::fs::remove_file(&self.archive).with_context(|| format!("remove {}", self.archive))?;
         }
         Err(e.context(format!("export to {}", self.archive)))
@@ -54,8 +52,9 @@ impl Export {
             let stream = cx.services.streams.open(&scope, &id).await?;
             let transfer = async {
                 cx.services.transfer.transfer(&scope, request).await?;
-                // The daemon ends the stream when the lease goes under which it was opened.
-                cx.release(&scope).await
+                // The daemon ends the stream when the collector finds its lease gone; hence the wait.
+                let lease = leases::Delete { id: scope.lease.clone().unwrap_or_default(), sync: true };
+                Ok(cx.services.leases.delete(&cx.scope, lease).await?)
             };
             tokio::try_join!(transfer, drain(&*stream, archive))
         };
@@ -87,6 +86,20 @@ impl Export {
             destination: Endpoint::Export(export),
             progress: Some(Arc::new(Shown::new())),
         })
+    }
+}
+
+/// Where the archive goes, and whether it is a new file. What was there before, a device perhaps, is never removed.
+async fn open(path: &str) -> Result<(Box<dyn AsyncWrite + Send + Unpin>, bool)> {
+    if path == "-" {
+        return Ok((Box::new(tokio::io::stdout()), false));
+    }
+    match File::create_new(path).await {
+        Err(e) if e.kind() == ErrorKind::AlreadyExists => {
+            let file = File::create(path).await.with_context(|| format!("open archive {path}"))?;
+            Ok((Box::new(file), false))
+        }
+        made => Ok((Box::new(made.with_context(|| format!("create archive {path}"))?), true)),
     }
 }
 

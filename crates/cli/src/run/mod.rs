@@ -3,6 +3,8 @@
 mod host;
 mod options;
 mod parse;
+mod remap;
+mod seccomp;
 
 pub(crate) use options::{Options, STOP_SIGNAL};
 

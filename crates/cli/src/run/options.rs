@@ -1,6 +1,7 @@
 //! What a container is made of: the flags of `run` and `containers create`, and the record they become.
 
-use super::{host, parse};
+use super::remap::{self, Mapping};
+use super::{host, parse, seccomp};
 use crate::context::parse_labels;
 use crate::images::{self, Unpacked};
 use crate::{Context, accounts, terminal};
@@ -98,6 +99,9 @@ pub struct Options {
     /// Capabilities to drop.
     #[arg(long)]
     cap_drop: Vec<String>,
+    /// Allow only the system calls that ordinary programs need.
+    #[arg(long)]
+    seccomp: bool,
     /// A seccomp profile as a JSON file.
     #[arg(long)]
     seccomp_profile: Option<PathBuf>,
@@ -125,6 +129,9 @@ pub struct Options {
     /// Group ids inside, CONTAINER:HOST:SIZE.
     #[arg(long, requires = "uidmap")]
     gidmap: Vec<String>,
+    /// Let the snapshotter map the ids of a user namespace, by labels, instead of copying the files.
+    #[arg(long, requires = "uidmap")]
+    remap_labels: bool,
     /// The most open files.
     #[arg(long)]
     rlimit_nofile: Option<u64>,
@@ -183,9 +190,8 @@ impl Options {
             return Ok(cx.services.containers.create(scope, container).await?);
         };
         let snapshots = cx.snapshotter(&self.snapshotter);
-        let labels = parse_labels(&self.snapshotter_label)?;
-        let key = container.id.clone();
-        let prepare = Prepare { key: key.clone(), parent: chain_id.to_string(), labels };
+        let prepare = self.prepare(cx, scope, &container.id, &chain_id).await?;
+        let key = prepare.key.clone();
         snapshots.prepare(scope, prepare).await?;
         container.snapshotter.clone_from(&self.snapshotter);
         container.snapshot_key.clone_from(&key);
@@ -196,6 +202,25 @@ impl Options {
                 Err(e.into())
             }
         }
+    }
+
+    /// The container's own snapshot.
+    async fn prepare(&self, cx: &Context, scope: &Scope, id: &str, chain_id: &Digest) -> Result<Prepare> {
+        let mut labels = parse_labels(&self.snapshotter_label)?;
+        let mapping = self.mapping()?;
+        let mut parent = chain_id.to_string();
+        if self.remap_labels {
+            labels.extend(remap::labels(&mapping));
+        } else if !mapping.uids.is_empty() {
+            let image = remap::Image { snapshotter: &self.snapshotter, chain_id };
+            parent = remap::ensure(cx, scope, image, &mapping).await?;
+        }
+        Ok(Prepare { key: id.into(), parent, labels })
+    }
+
+    fn mapping(&self) -> Result<Mapping> {
+        let read = |texts: &[String]| texts.iter().map(|m| parse::id_mapping(m)).collect::<Result<_>>();
+        Ok(Mapping { uids: read(&self.uidmap)?, gids: read(&self.gidmap)? })
     }
 
     /// A record around a spec that is there already.
@@ -263,6 +288,7 @@ impl Options {
     fn spec(&self, cx: &Context, (id, args): (&str, &[String]), root: &Root) -> Result<oci::runtime::Spec> {
         let mut annotations = parse_labels(&self.label)?;
         annotations.extend(parse_labels(&self.annotation)?);
+        let mapping = self.mapping()?;
         let container = spec::Container {
             namespace: cx.scope.namespace.to_string(),
             id: id.into(),
@@ -285,13 +311,18 @@ impl Options {
             resources: self.resources(),
             cgroup: self.cgroup.clone().unwrap_or_default(),
             devices: self.device.iter().map(|path| host::device(path)).collect::<Result<_>>()?,
-            seccomp: self.seccomp()?,
+            seccomp: self.seccomp_profile.as_deref().map(parse::seccomp).transpose()?,
             rootfs_propagation: self.rootfs_propagation.clone().unwrap_or_default(),
-            uid_mappings: self.uidmap.iter().map(|m| parse::id_mapping(m)).collect::<Result<_>>()?,
-            gid_mappings: self.gidmap.iter().map(|m| parse::id_mapping(m)).collect::<Result<_>>()?,
+            uid_mappings: mapping.uids,
+            gid_mappings: mapping.gids,
         };
         let host = host::facts(self.privileged && !self.privileged_without_host_devices)?;
-        Ok(container.build(&root.run, &root.accounts, &host)?)
+        let mut spec = container.build(&root.run, &root.accounts, &host)?;
+        if let (true, None, Some(linux)) = (self.seccomp, &self.seccomp_profile, &mut spec.linux) {
+            let process = spec.process.as_ref().and_then(|p| p.capabilities.as_ref());
+            linux.seccomp = Some(seccomp::profile(process.map_or(&[][..], |c| &c.bounding)));
+        }
+        Ok(spec)
     }
 
     fn environment(&self) -> Result<Vec<String>> {
@@ -315,13 +346,6 @@ impl Options {
             cpuset_mems: self.cpuset_mems.clone().unwrap_or_default(),
             nofile: self.rlimit_nofile,
         }
-    }
-
-    fn seccomp(&self) -> Result<Option<oci::runtime::LinuxSeccomp>> {
-        let Some(path) = &self.seccomp_profile else { return Ok(None) };
-        let text = std::fs::read(path).with_context(|| format!("read {}", path.display()))?;
-        let profile = serde_json::from_slice(&text);
-        Ok(Some(profile.with_context(|| format!("seccomp profile {}", path.display()))?))
     }
 }
 

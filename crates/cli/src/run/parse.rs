@@ -1,7 +1,7 @@
 //! The little languages of flags.
 
 use anyhow::{Context as _, Result, bail, ensure};
-use oci::runtime::{LinuxIdMapping, Mount};
+use oci::runtime::{LinuxIdMapping, LinuxSeccomp, Mount};
 use std::path::Path;
 
 /// `type=TYPE,src=SOURCE,dst=DESTINATION,options=a:b`
@@ -47,6 +47,12 @@ pub fn env_file(path: &Path) -> Result<Vec<String>> {
     let text = std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
     let lines = text.lines().map(str::trim);
     Ok(lines.filter(|line| !line.is_empty() && !line.starts_with('#')).map(String::from).collect())
+}
+
+/// A seccomp profile in a JSON file.
+pub fn seccomp(path: &Path) -> Result<LinuxSeccomp> {
+    let text = std::fs::read(path).with_context(|| format!("read {}", path.display()))?;
+    serde_json::from_slice(&text).with_context(|| format!("seccomp profile {}", path.display()))
 }
 
 #[cfg(test)]

@@ -113,10 +113,8 @@ impl Process<'_> {
     async fn resize(&self) {
         let Some((width, height)) = terminal::size().filter(|_| self.terminal) else { return };
         let resize = Resize { exec_id: self.exec_id.into(), width: width.into(), height: height.into() };
-        match self.cx.services.tasks.resize(&self.cx.scope, self.id, resize).await {
-            Err(e) if !e.is_not_found() => eprintln!("gantry: the terminal could not be resized: {e}"),
-            _ => {}
-        }
+        // A size is a courtesy: a process that has just ended needs none.
+        let _ = self.cx.services.tasks.resize(&self.cx.scope, self.id, resize).await;
     }
 }
 

@@ -20,14 +20,13 @@ pub struct Remove {
 
 impl Remove {
     pub(crate) async fn run(self, cx: &Context) -> Result<u8> {
-        let mut codes = Vec::new();
+        let mut exec_code = 0;
         let code = context::each(&self.containers, async |id| {
-            codes.push(self.remove(cx, id).await?);
+            exec_code = self.remove(cx, id).await?;
             Ok(())
         })
         .await?;
-        // As the only one, a task gives its exit code to the command.
-        Ok(if let ([code], 1) = (&codes[..], self.containers.len()) { *code } else { code })
+        Ok(if code == 0 && self.exec_id.is_some() { exec_code } else { code })
     }
 
     async fn remove(&self, cx: &Context, id: &str) -> Result<u8> {
@@ -51,7 +50,7 @@ impl Remove {
         };
         super::remove_fifos(&process.io)?;
         if exit.status != 0 {
-            eprintln!("gantry: task {id} ended with exit code {}", exit.status);
+            eprintln!("gantry: {id} ended with exit code {}", exit.status);
         }
         Ok(exit.status as u8)
     }

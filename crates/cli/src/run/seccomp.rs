@@ -1,0 +1,160 @@
+//! The seccomp profile of `--seccomp`: what ordinary programs need, and what their capabilities are good for.
+//!
+//! It allows by name and refuses the rest. A capability opens the calls that ask for it; without `CAP_SYS_ADMIN` clone
+//! may make no namespaces, and clone3, whose flags no filter can see, says that it does not exist.
+
+use oci::runtime::{LinuxSeccomp, LinuxSeccompArg, LinuxSyscall};
+
+/// What every process may call.
+const ALWAYS: &str = "\
+    _llseek _newselect accept accept4 access adjtimex alarm bind brk cachestat capget capset chdir chmod \
+    chown chown32 clock_adjtime clock_adjtime64 clock_getres clock_getres_time64 clock_gettime \
+    clock_gettime64 clock_nanosleep clock_nanosleep_time64 close close_range connect copy_file_range creat \
+    dup dup2 dup3 epoll_create epoll_create1 epoll_ctl epoll_ctl_old epoll_pwait epoll_pwait2 epoll_wait \
+    epoll_wait_old eventfd eventfd2 execve execveat exit exit_group faccessat faccessat2 fadvise64 \
+    fadvise64_64 fallocate fanotify_mark fchdir fchmod fchmodat fchmodat2 fchown fchown32 fchownat fcntl \
+    fcntl64 fdatasync fgetxattr flistxattr flock fork fremovexattr fsetxattr fstat fstat64 fstatat64 fstatfs \
+    fstatfs64 fsync ftruncate ftruncate64 futex futex_requeue futex_time64 futex_wait futex_waitv futex_wake \
+    futimesat get_robust_list get_thread_area getcpu getcwd getdents getdents64 getegid getegid32 geteuid \
+    geteuid32 getgid getgid32 getgroups getgroups32 getitimer getpeername getpgid getpgrp getpid getppid \
+    getpriority getrandom getresgid getresgid32 getresuid getresuid32 getrlimit getrusage getsid getsockname \
+    getsockopt gettid gettimeofday getuid getuid32 getxattr getxattrat inotify_add_watch inotify_init \
+    inotify_init1 inotify_rm_watch io_cancel io_destroy io_getevents io_pgetevents io_pgetevents_time64 \
+    io_setup io_submit ioctl ioprio_get ioprio_set ipc kill landlock_add_rule landlock_create_ruleset \
+    landlock_restrict_self lchown lchown32 lgetxattr link linkat listen listmount listxattr listxattrat \
+    llistxattr lremovexattr lseek lsetxattr lsm_get_self_attr lsm_list_modules lsm_set_self_attr lstat \
+    lstat64 madvise map_shadow_stack membarrier memfd_create memfd_secret mincore mkdir mkdirat mknod \
+    mknodat mlock mlock2 mlockall mmap mmap2 mprotect mq_getsetattr mq_notify mq_open mq_timedreceive \
+    mq_timedreceive_time64 mq_timedsend mq_timedsend_time64 mq_unlink mremap mseal msgctl msgget msgrcv \
+    msgsnd msync munlock munlockall munmap name_to_handle_at nanosleep newfstatat open openat openat2 pause \
+    pidfd_open pidfd_send_signal pipe pipe2 pkey_alloc pkey_free pkey_mprotect poll ppoll ppoll_time64 prctl \
+    pread64 preadv preadv2 prlimit64 process_mrelease pselect6 pselect6_time64 pwrite64 pwritev pwritev2 \
+    read readahead readlink readlinkat readv recv recvfrom recvmmsg recvmmsg_time64 recvmsg remap_file_pages \
+    removexattr removexattrat rename renameat renameat2 restart_syscall rmdir rseq rt_sigaction \
+    rt_sigpending rt_sigprocmask rt_sigqueueinfo rt_sigreturn rt_sigsuspend rt_sigtimedwait \
+    rt_sigtimedwait_time64 rt_tgsigqueueinfo sched_get_priority_max sched_get_priority_min sched_getaffinity \
+    sched_getattr sched_getparam sched_getscheduler sched_rr_get_interval sched_rr_get_interval_time64 \
+    sched_setaffinity sched_setattr sched_setparam sched_setscheduler sched_yield seccomp select semctl \
+    semget semop semtimedop semtimedop_time64 send sendfile sendfile64 sendmmsg sendmsg sendto \
+    set_robust_list set_thread_area set_tid_address setfsgid setfsgid32 setfsuid setfsuid32 setgid setgid32 \
+    setgroups setgroups32 setitimer setpgid setpriority setregid setregid32 setresgid setresgid32 setresuid \
+    setresuid32 setreuid setreuid32 setrlimit setsid setsockopt setuid setuid32 setxattr setxattrat shmat \
+    shmctl shmdt shmget shutdown sigaltstack signalfd signalfd4 sigprocmask sigreturn socketcall socketpair \
+    splice stat stat64 statfs statfs64 statmount statx symlink symlinkat sync sync_file_range syncfs sysinfo \
+    tee tgkill time timer_create timer_delete timer_getoverrun timer_gettime timer_gettime64 timer_settime \
+    timer_settime64 timerfd_create timerfd_gettime timerfd_gettime64 timerfd_settime timerfd_settime64 times \
+    tkill truncate truncate64 ugetrlimit umask uname unlink unlinkat uretprobe utime utimensat \
+    utimensat_time64 utimes vfork vmsplice wait4 waitid waitpid write writev";
+
+/// What a capability opens.
+const BY_CAPABILITY: [(&str, &str); 14] = [
+    ("CAP_BPF", "bpf"),
+    ("CAP_DAC_READ_SEARCH", "open_by_handle_at"),
+    ("CAP_PERFMON", "perf_event_open"),
+    ("CAP_SYSLOG", "syslog"),
+    (
+        "CAP_SYS_ADMIN",
+        "bpf clone clone3 fanotify_init fsconfig fsmount fsopen fspick lookup_dcookie mount mount_setattr \
+         move_mount open_tree perf_event_open quotactl quotactl_fd setdomainname sethostname setns syslog umount \
+         umount2 unshare",
+    ),
+    ("CAP_SYS_BOOT", "reboot"),
+    ("CAP_SYS_CHROOT", "chroot"),
+    ("CAP_SYS_MODULE", "delete_module finit_module init_module"),
+    ("CAP_SYS_NICE", "get_mempolicy mbind set_mempolicy set_mempolicy_home_node"),
+    ("CAP_SYS_PACCT", "acct"),
+    ("CAP_SYS_PTRACE", "kcmp pidfd_getfd process_madvise process_vm_readv process_vm_writev ptrace"),
+    ("CAP_SYS_RAWIO", "ioperm iopl"),
+    ("CAP_SYS_TIME", "clock_settime clock_settime64 settimeofday stime"),
+    ("CAP_SYS_TTY_CONFIG", "vhangup"),
+];
+
+/// The personalities a process may choose: Linux, 32-bit Linux, both of them without randomised addresses, and the
+/// question which one it has.
+const PERSONALITIES: [u64; 5] = [0, 0x8, 0x20000, 0x20008, 0xffff_ffff];
+
+/// The flags with which clone makes namespaces.
+const NAMESPACE_FLAGS: u64 = 0x7e02_0000;
+
+/// The address family of virtual machine sockets: their peers are outside of every namespace.
+const AF_VSOCK: u64 = 40;
+
+/// The address family of the kernel's cryptography, a frequent way in.
+const AF_ALG: u64 = 38;
+
+/// The profile for a process with these capabilities.
+pub fn profile<S: AsRef<str>>(capabilities: &[S]) -> LinuxSeccomp {
+    let has = |name: &str| capabilities.iter().any(|c| c.as_ref() == name);
+    let mut syscalls = vec![allow(ALWAYS)];
+    syscalls.push(allow_if("socket", argument("SCMP_CMP_LT", AF_ALG)));
+    syscalls.push(allow_if("socket", argument("SCMP_CMP_EQ", AF_ALG + 1)));
+    syscalls.push(allow_if("socket", argument("SCMP_CMP_GT", AF_VSOCK)));
+    syscalls.extend(PERSONALITIES.map(|p| allow_if("personality", argument("SCMP_CMP_EQ", p))));
+    syscalls.push(allow("process_vm_readv process_vm_writev ptrace"));
+    syscalls.extend(BY_CAPABILITY.iter().filter(|(name, _)| has(name)).map(|(_, names)| allow(names)));
+    if !has("CAP_SYS_ADMIN") {
+        syscalls.push(allow_if("clone", argument("SCMP_CMP_MASKED_EQ", NAMESPACE_FLAGS)));
+        let absent = Some(rustix::io::Errno::NOSYS.raw_os_error().cast_unsigned());
+        syscalls.push(LinuxSyscall { action: "SCMP_ACT_ERRNO".into(), errno_ret: absent, ..allow("clone3") });
+    }
+    let (architectures, own): (&[&str], _) = match std::env::consts::ARCH {
+        "x86_64" => (&["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"], "arch_prctl modify_ldt"),
+        "aarch64" => (
+            &["SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"],
+            "arm_fadvise64_64 arm_sync_file_range breakpoint cacheflush set_tls sync_file_range2",
+        ),
+        _ => (&[], ""),
+    };
+    if !own.is_empty() {
+        syscalls.push(allow(own));
+    }
+    LinuxSeccomp {
+        default_action: "SCMP_ACT_ERRNO".into(),
+        architectures: architectures.iter().map(|name| (*name).into()).collect(),
+        syscalls,
+        ..LinuxSeccomp::default()
+    }
+}
+
+fn allow(names: &str) -> LinuxSyscall {
+    let names = names.split_whitespace().map(String::from).collect();
+    LinuxSyscall { names, action: "SCMP_ACT_ALLOW".into(), ..LinuxSyscall::default() }
+}
+
+fn allow_if(name: &str, first: LinuxSeccompArg) -> LinuxSyscall {
+    LinuxSyscall { args: vec![first], ..allow(name) }
+}
+
+/// A condition on a call's first argument.
+fn argument(op: &str, value: u64) -> LinuxSeccompArg {
+    LinuxSeccompArg { value, op: op.into(), ..LinuxSeccompArg::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules<'a>(profile: &'a LinuxSeccomp, name: &str) -> Vec<&'a LinuxSyscall> {
+        profile.syscalls.iter().filter(|rule| rule.names.iter().any(|n| n == name)).collect()
+    }
+
+    #[test]
+    fn capabilities_open_what_they_are_good_for() {
+        let (none, admin) = (profile::<&str>(&[]), profile(&["CAP_SYS_ADMIN"]));
+        assert!(rules(&none, "mount").is_empty() && rules(&none, "reboot").is_empty());
+        assert_eq!(rules(&admin, "mount").len(), 1);
+        assert_eq!(rules(&none, "clone3")[0].errno_ret, Some(38));
+        assert_eq!(rules(&none, "clone")[0].args.len(), 1);
+        assert_eq!((rules(&admin, "clone").len(), rules(&admin, "clone3").len()), (1, 1));
+        assert!(rules(&admin, "clone")[0].args.is_empty());
+        assert_eq!(rules(&none, "openat2").len(), 1);
+        for family in [AF_ALG, AF_VSOCK] {
+            let fits = |rule: &&LinuxSyscall| match (rule.args[0].op.as_str(), rule.args[0].value) {
+                ("SCMP_CMP_LT", value) => family < value,
+                ("SCMP_CMP_GT", value) => family > value,
+                (_, value) => family == value,
+            };
+            assert!(!rules(&none, "socket").iter().any(fits), "{family}");
+        }
+    }
+}
