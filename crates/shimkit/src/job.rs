@@ -49,6 +49,14 @@ impl Job {
         Ok(Self { pid: child.pid, pipe, written: Vec::new() })
     }
 
+    /// Ends the child and whatever it has started that stayed in its group.
+    pub fn kill(&self) {
+        // The group is there as soon as the child has settled; the child alone before.
+        if kernel::process::kill(-self.pid, libc::SIGKILL).is_err() {
+            crate::shim::signal(self.pid, libc::SIGKILL);
+        }
+    }
+
     /// Takes what the child has written so far; to be called when the pipe is readable.
     pub fn collect(&mut self) {
         let mut chunk = [0; 1024];
@@ -80,6 +88,8 @@ impl AsFd for Job {
 fn settle(given: &Given<'_>, sink: &OwnedFd) -> Result<()> {
     let failed = |e: kernel::KernelError| Error::unknown(e.to_string());
     set_death_signal(libc::SIGKILL).map_err(failed)?;
+    // A group of its own, so that what it started can be ended with it.
+    rustix::process::setpgid(None, None).map_err(|e| Error::io("setpgid", "", e.into()))?;
     match given.ends {
         Some(ends) => install([&ends.stdin, &ends.stdout, &ends.stderr]),
         None => {

@@ -4,9 +4,7 @@
 //! made is entered here when the child is reaped, with the exits that came before anybody knew whose they were.
 
 use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use ::runtime::{Console, Deletion};
@@ -25,6 +23,7 @@ use crate::rootfs;
 use crate::shim::{Alarm, Shim, Source, signal};
 use crate::site::Site;
 use crate::state::Event;
+use crate::stdio::console::{self, ConsoleEnd, Theirs};
 use crate::stdio::logger::{Logger, Report};
 use crate::stdio::open::{Kept, Opened, READY_SECS};
 use crate::stdio::target::Request;
@@ -79,15 +78,6 @@ pub struct Launched {
     kept: Kept,
     console: Option<ConsoleEnd>,
     what: What,
-}
-
-/// Where the terminal's master will arrive.
-#[derive(Debug)]
-enum ConsoleEnd {
-    /// From the embedded runtime.
-    Pair(OwnedFd),
-    /// From another one, which connects to a path.
-    Listener(UnixListener, PathBuf),
 }
 
 impl Shim {
@@ -147,7 +137,7 @@ impl Shim {
     fn launch_now(&mut self, launch: Launch) -> Result<()> {
         let Launch { key, asked, site, request, opened: Opened { ends, kept }, what } = launch;
         let (console, theirs) = match request.terminal {
-            true => console_pair(&site).map(|(end, console)| (Some(end), console))?,
+            true => console::pair(&site).map(|(end, console)| (Some(end), console))?,
             false => (None, Theirs::None),
         };
         let given = Given { ends: Some(&ends), extra: theirs.fd() };
@@ -355,75 +345,6 @@ impl Made {
         let (private, cgroup) = rest.split_once('\n')?;
         let pid = pid.parse().ok().filter(|pid| *pid > 0)?;
         Some(Self { pid, private_pids: private == "private-pids", cgroup: cgroup.to_owned() })
-    }
-}
-
-/// The runtime's end of the console.
-enum Theirs {
-    None,
-    Pair(OwnedFd),
-    Path(PathBuf),
-}
-
-impl Theirs {
-    fn fd(&self) -> Option<&OwnedFd> {
-        match self {
-            Self::Pair(fd) => Some(fd),
-            Self::None | Self::Path(_) => None,
-        }
-    }
-
-    fn console(&self) -> Result<Console> {
-        Ok(match self {
-            Self::None => Console::None,
-            Self::Pair(fd) => Console::Fd(crate::stdio::open::duplicate(fd)?),
-            Self::Path(path) => Console::Socket(path.clone()),
-        })
-    }
-}
-
-/// Numbers the sockets of consoles.
-static CONSOLES: AtomicU32 = AtomicU32::new(0);
-
-fn console_pair(site: &Site) -> Result<(ConsoleEnd, Theirs)> {
-    let failed = |text: String| Error::unknown(format!("failed to create console socket: {text}"));
-    if site.runtime == crate::site::Runtime::Embedded {
-        let (ours, theirs) = kernel::socket::packet_pair().map_err(|e| failed(e.to_string()))?;
-        kernel::pty::set_blocking(&ours, kernel::pty::Blocking::No).map_err(|e| failed(e.to_string()))?;
-        return Ok((ConsoleEnd::Pair(ours), Theirs::Pair(theirs)));
-    }
-    // The bundle's path is too long for a socket's.
-    let number = CONSOLES.fetch_add(1, Ordering::Relaxed);
-    let path = std::env::temp_dir().join(format!("gantry-pty-{}-{number}.sock", std::process::id()));
-    let _ = std::fs::remove_file(&path);
-    let listener = UnixListener::bind(&path).map_err(|e| failed(e.to_string()))?;
-    listener.set_nonblocking(true).map_err(|e| failed(e.to_string()))?;
-    Ok((ConsoleEnd::Listener(listener, path.clone()), Theirs::Path(path)))
-}
-
-impl ConsoleEnd {
-    /// The master, which the runtime has sent before it ended.
-    fn receive(&self) -> Result<OwnedFd> {
-        let failed = |text: String| Error::unknown(format!("failed to retrieve console master: {text}"));
-        // The name of the terminal comes with the descriptor; 4096 bytes is all a runtime sends.
-        let mut name = [0; 4096];
-        let received = match self {
-            Self::Pair(socket) => kernel::socket::receive(socket, &mut name),
-            Self::Listener(listener, _) => {
-                let (socket, _) = listener.accept().map_err(|e| failed(e.to_string()))?;
-                kernel::socket::receive(&socket, &mut name)
-            }
-        };
-        let (_, fds) = received.map_err(|e| failed(e.to_string()))?;
-        fds.into_iter().next().ok_or_else(|| failed("no descriptor came".to_owned()))
-    }
-}
-
-impl Drop for ConsoleEnd {
-    fn drop(&mut self) {
-        if let Self::Listener(_, path) = self {
-            let _ = std::fs::remove_file(path);
-        }
     }
 }
 

@@ -22,6 +22,7 @@ mod address;
 mod bootstrap;
 mod checkpoint;
 mod container;
+mod deletion;
 mod dispatch;
 mod events;
 mod exits;

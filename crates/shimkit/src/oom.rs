@@ -1,8 +1,8 @@
 //! Telling when a container runs out of memory.
 //!
-//! Version 1 of control groups signals an eventfd, version 2 changes a file that inotify watches. Both also stir when
-//! the group is removed, so the kernel's count of killed processes decides. The directories are handled by their
-//! paths here: what this process opens, its forked children would have to keep.
+//! Version 1 of control groups signals an eventfd, before the kernel kills; version 2 counts the killed in a file that
+//! inotify watches. Both also stir when the group is removed, and then its files are gone. The directories are
+//! handled by their paths here: what this process opens, its forked children would have to keep.
 
 use std::fs::File;
 use std::io::Read;
@@ -18,7 +18,8 @@ use rustix::fs::inotify;
 pub struct OomWatch {
     stir: OwnedFd,
     counters: PathBuf,
-    kills: u64,
+    /// Version 2: processes killed so far.
+    kills: Option<u64>,
 }
 
 impl OomWatch {
@@ -33,21 +34,24 @@ impl OomWatch {
             if counters.exists() {
                 let stir =
                     if controller.is_empty() { watch_v2(&counters)? } else { watch_v1(path, &counters)? };
-                let kills = kills(&counters);
+                let kills = controller.is_empty().then(|| kills(&counters));
                 return Ok(Some(Self { stir, counters, kills }));
             }
         }
         Ok(None)
     }
 
-    /// Whether processes were killed since the last call.
-    pub fn has_killed(&mut self) -> bool {
+    /// Whether memory ran out since the last call.
+    pub fn has_run_out(&mut self) -> bool {
         let mut buffer = [0; 512];
-        while let Ok(1..) = rustix::io::read(&self.stir, &mut buffer) {}
+        let mut stirred = false;
+        while let Ok(1..) = rustix::io::read(&self.stir, &mut buffer) {
+            stirred = true;
+        }
+        let Some(before) = self.kills else { return stirred && !self.is_removed() };
         let now = kills(&self.counters);
-        let more = now > self.kills;
-        self.kills = self.kills.max(now);
-        more
+        self.kills = Some(now.max(before));
+        now > before
     }
 
     /// Whether the group is gone, after which nothing more comes.
@@ -123,10 +127,10 @@ mod tests {
         std::fs::write(&file, "low 0\noom 2\noom_kill 1\n").expect("write");
         let mut watch =
             OomWatch::open(&format!("={}\n", dir.path().display())).expect("watch").expect("counts memory");
-        assert!(!watch.has_killed());
+        assert!(!watch.has_run_out());
         std::fs::write(&file, "low 0\noom 3\noom_kill 2\noom_group_kill 0\n").expect("write");
-        assert!(watch.has_killed() && !watch.has_killed());
+        assert!(watch.has_run_out() && !watch.has_run_out());
         std::fs::remove_file(&file).expect("remove");
-        assert!(!watch.has_killed() && watch.is_removed());
+        assert!(!watch.has_run_out() && watch.is_removed());
     }
 }

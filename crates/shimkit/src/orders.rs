@@ -15,7 +15,7 @@ use crate::launch::Launched;
 use crate::log;
 use crate::poller::Interest;
 use crate::rootfs;
-use crate::shim::{Alarm, Shim, Source, Working, signal};
+use crate::shim::{Alarm, Shim, Source, Working};
 use crate::site::Site;
 use crate::state::{Event, State, Verb};
 
@@ -47,7 +47,7 @@ impl Shim {
         let token = match watched {
             Ok(token) => token,
             Err(e) => {
-                signal(pid, libc::SIGKILL);
+                job.kill();
                 return Err(Error::io("watch", "a runtime call", e));
             }
         };

@@ -286,13 +286,13 @@ impl Shim {
     pub(crate) fn out_of_memory(&mut self, id: &str) {
         let Some(container) = self.containers.get_mut(id) else { return };
         let Some((watch, token)) = &mut container.oom else { return };
-        let killed = watch.has_killed();
+        let ran_out = watch.has_run_out();
         if watch.is_removed() {
             self.sources.remove(token);
             self.poller.remove(&*watch);
             container.oom = None;
         }
-        if killed {
+        if ran_out {
             self.publish(&TaskOom { container_id: id.to_owned() });
         }
     }

@@ -229,7 +229,7 @@ impl Shim {
             Alarm::Job(pid) => {
                 if let Some(working) = self.jobs.get_mut(&pid) {
                     working.overdue = true;
-                    signal(pid, libc::SIGKILL);
+                    working.job.kill();
                 }
             }
             Alarm::Drain(key) => {

@@ -137,6 +137,18 @@ impl Bench {
         bench
     }
 
+    /// Ends the events service.
+    pub async fn stop_daemon(&mut self) {
+        self.server.abort();
+        let _ = (&mut self.server).await;
+        std::fs::remove_file(self.dir.path().join("events.sock")).expect("remove");
+    }
+
+    /// Serves events again.
+    pub fn restart_daemon(&mut self) {
+        (self.events, self.server) = events_server(&self.dir.path().join("events.sock"));
+    }
+
     pub async fn try_call<A: Message + Default>(
         &self,
         method: &str,

@@ -11,9 +11,91 @@ use crate::bench::{Bench, call_start, config, creation, make_bundle, unique};
 use crate::with_runtimes;
 
 with_runtimes! {
+    a_slow_creation_holds_up_nobody => super::a_slow_creation_holds_up_nobody_by;
+    an_overdue_creation_leaves_nothing => super::an_overdue_creation_leaves_nothing_by;
+    events_wait_for_the_daemon => super::events_wait_for_the_daemon_by;
+    running_out_of_memory_is_told => super::running_out_of_memory_is_told_by;
     containers_of_a_group_share_a_shim => super::containers_of_a_group_share_a_shim_by;
     delete_cleans_up_after_a_dead_shim => super::delete_cleans_up_after_a_dead_shim_by;
     a_second_version_client_is_served_too => super::a_second_version_client_is_served_too_by;
+}
+
+/// A configuration whose creation takes as long as this hook.
+fn slow_to_create(id: &str, seconds: &str) -> serde_json::Value {
+    let mut config = config(id, "sleep 1000");
+    config["hooks"]["createRuntime"] =
+        serde_json::json!([{"path": "/bin/busybox", "args": ["busybox", "sleep", seconds]}]);
+    config
+}
+
+/// While a container is being created every other call is answered.
+async fn a_slow_creation_holds_up_nobody_by(runtime: &str) {
+    let id = unique();
+    let bench = Bench::start_with(runtime, id.clone(), slow_to_create(&id, "1")).await;
+    let started = std::time::Instant::now();
+    let creating = bench.create(|_| ());
+    let asking = async {
+        for _ in 0..20 {
+            bench.call::<api::ConnectResponse>("Connect", &api::ConnectRequest::default()).await;
+        }
+        started.elapsed()
+    };
+    let (_, asked) = tokio::join!(creating, asking);
+    assert!(asked < std::time::Duration::from_millis(900), "{asked:?}");
+    assert!(started.elapsed() >= std::time::Duration::from_secs(1));
+    bench.finish().await;
+}
+
+/// A creation nobody waits for any longer is taken back.
+async fn an_overdue_creation_leaves_nothing_by(runtime: &str) {
+    let id = unique();
+    let bench = Bench::start_with(runtime, id.clone(), slow_to_create(&id, "1000")).await;
+    let invocation = ttrpc::client::Invocation {
+        service: "containerd.task.v3.Task".into(),
+        method: "Create".into(),
+        payload: bench.creation().encode_to_vec().into(),
+        timeout: Some(std::time::Duration::from_millis(500)),
+        ..Default::default()
+    };
+    bench.client.call(invocation).await.expect_err("too slow");
+    std::fs::write(bench.bundle.join("config.json"), config(&id, "exit 0").to_string()).expect("write");
+    let again = async {
+        while bench.try_call::<api::CreateTaskResponse>("Create", &bench.creation()).await.is_err() {}
+    };
+    tokio::time::timeout(crate::bench::PATIENCE, again).await.expect("the id is free again");
+    bench.start_task().await;
+    assert_eq!(bench.wait("").await.exit_status, 0);
+    bench.finish().await;
+}
+
+/// Events wait for a daemon that is away.
+async fn events_wait_for_the_daemon_by(runtime: &str) {
+    let mut bench = Bench::start(runtime, "exit 0").await;
+    bench.create(|_| ()).await;
+    bench.expect::<wire::api::event::TaskCreate>().await;
+    bench.stop_daemon().await;
+    bench.start_task().await;
+    bench.wait("").await;
+    bench.restart_daemon();
+    bench.expect::<wire::api::event::TaskStart>().await;
+    bench.expect::<wire::api::event::TaskExit>().await;
+    bench.finish().await;
+}
+
+/// A container that takes more memory than it may is told about.
+async fn running_out_of_memory_is_told_by(runtime: &str) {
+    let id = unique();
+    let mut config = config(&id, "dd if=/dev/zero of=/dev/null bs=200M count=1; exit 0");
+    config["linux"]["resources"]["memory"]["limit"] = (20 << 20).into();
+    let mut bench = Bench::start_with(runtime, id, config).await;
+    bench.create(|_| ()).await;
+    bench.start_task().await;
+    let mut topics = Vec::new();
+    while topics.last().is_none_or(|topic| topic != "/tasks/oom") {
+        topics.push(bench.event().await.0);
+    }
+    bench.wait("").await;
+    bench.finish().await;
 }
 
 const SHIM: &str = env!("CARGO_BIN_EXE_gantry-shim");
