@@ -25,6 +25,8 @@ use tokio::sync::watch;
 
 /// How long clients get to finish what they have begun when the daemon stops.
 const DRAIN: Duration = Duration::from_secs(5);
+/// How long exits that nobody saw wait for a subscriber after a start.
+const AUDIENCE: Duration = Duration::from_secs(10);
 
 /// Runs the daemon until a signal stops it.
 ///
@@ -64,8 +66,8 @@ pub async fn run(config: Config) -> Result<()> {
     let (stop, stopped) = watch::channel(false);
     let mut faces = tokio::task::JoinSet::new();
     faces.spawn(serve::grpc(main, services, limits, stopped.clone()));
-    faces.spawn(serve::ttrpc(side, events, shims.clone(), stopped));
-    shims.announce();
+    faces.spawn(serve::ttrpc(side, events.clone(), shims.clone(), stopped));
+    let announcing = tokio::spawn(announce(events, shims.clone()));
     notify::notify("READY=1");
     let seconds = began.elapsed().as_secs_f64();
     tracing::info!(
@@ -79,6 +81,7 @@ pub async fn run(config: Config) -> Result<()> {
         _ = interrupt.recv() => None,
         Some(face) = faces.join_next() => Some(face.context("a face ended early").and_then(|f| f)),
     };
+    announcing.abort();
     notify::notify("STOPPING=1");
     tracing::info!("stopping; containers go on");
     stop.send_replace(true);
@@ -90,6 +93,13 @@ pub async fn run(config: Config) -> Result<()> {
     shims.close().await;
     engine.close().await;
     failed.unwrap_or(Ok(()))
+}
+
+/// Tells what happened while no daemon was there, once somebody listens or nobody came in time.
+async fn announce(events: Arc<Exchange>, shims: Shims) {
+    // Either way it is told now.
+    let _ = tokio::time::timeout(AUDIENCE, events.heard()).await;
+    shims.announce();
 }
 
 fn directories(config: &Config) -> Result<()> {

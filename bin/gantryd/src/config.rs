@@ -83,7 +83,9 @@ impl Config {
         let key = format!("io.containerd.timeout.{name}");
         let text = self.timeouts.get(&key).map_or("0s", String::as_str);
         human_duration(text).ok_or_else(|| {
-            anyhow::anyhow!("timeouts.\"{key}\" = {text:?} is not a duration; write for example \"5s\" or \"1m30s\"")
+            anyhow::anyhow!(
+                "timeouts.\"{key}\" = {text:?} is not a duration; write for example \"5s\" or \"1m30s\""
+            )
         })
     }
 

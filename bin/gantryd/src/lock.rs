@@ -29,7 +29,9 @@ pub fn take(root: &Path) -> Result<Lock> {
     }
     let path = root.join(NAME);
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC;
-    let mut file = File::from(open(&path, flags, Mode::from_raw_mode(0o600)).with_context(|| format!("open {}", path.display()))?);
+    let mut file = File::from(
+        open(&path, flags, Mode::from_raw_mode(0o600)).with_context(|| format!("open {}", path.display()))?,
+    );
     if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
         let mut pid = String::new();
         file.read_to_string(&mut pid).ok();
@@ -39,7 +41,9 @@ pub fn take(root: &Path) -> Result<Lock> {
             pid.trim()
         );
     }
-    file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()))
+    file.set_len(0)
+        .and_then(|()| file.rewind())
+        .and_then(|()| writeln!(file, "{}", std::process::id()))
         .with_context(|| format!("write {}", path.display()))?;
     Ok(Lock(file))
 }

@@ -5,9 +5,12 @@
 use std::fmt::{self, Write as _};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
 use tracing_subscriber::fmt::{FmtContext, SubscriberBuilder};
+use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// Starts logging; `level` is one of containerd's words, empty for info; `format` is `text`, `json` or empty.
 ///
@@ -20,14 +23,21 @@ pub fn start(level: &str, format: &str) -> anyhow::Result<()> {
         "" | "info" => Level::INFO,
         "warn" | "warning" => Level::WARN,
         "error" | "fatal" | "panic" => Level::ERROR,
-        other => anyhow::bail!("log level {other:?} is unknown; use trace, debug, info, warn, error, fatal or panic"),
+        other => anyhow::bail!(
+            "log level {other:?} is unknown; use trace, debug, info, warn, error, fatal or panic"
+        ),
     };
     let form = match format {
         "" | "text" => Form::Text,
         "json" => Form::Json,
         other => anyhow::bail!("log format {other:?} is unknown; use text or json"),
     };
-    SubscriberBuilder::default().with_max_level(level).with_writer(std::io::stderr).event_format(form).init();
+    // The transport's own frames are of no use to anybody but its authors.
+    let own = |target: &str| !["h2", "hyper", "tonic", "tower"].iter().any(|name| target.starts_with(name));
+    let wanted = filter_fn(move |event| *event.level() <= Level::WARN || own(event.target()));
+    let builder =
+        SubscriberBuilder::default().with_max_level(level).with_writer(std::io::stderr).event_format(form);
+    builder.finish().with(wanted).init();
     Ok(())
 }
 
@@ -76,7 +86,8 @@ where
             Form::Text => {
                 write!(out, "time=\"{time}\" level={level} msg={:?}", line.message)?;
                 for (key, value) in &line.fields {
-                    let plain = !value.is_empty() && value.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._/@^+".contains(&b));
+                    let plain = !value.is_empty()
+                        && value.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._/@^+".contains(&b));
                     if plain { write!(out, " {key}={value}")? } else { write!(out, " {key}={value:?}")? }
                 }
             }
@@ -85,7 +96,11 @@ where
                 for (key, value) in &line.fields {
                     write!(text, "\"{key}\":{},", json(value))?;
                 }
-                write!(out, "{text}\"level\":\"{level}\",\"msg\":{},\"time\":\"{time}\"}}", json(&line.message))?;
+                write!(
+                    out,
+                    "{text}\"level\":\"{level}\",\"msg\":{},\"time\":\"{time}\"}}",
+                    json(&line.message)
+                )?;
             }
         }
         writeln!(out)

@@ -34,14 +34,17 @@ pub async fn grpc(mut socket: Socket, services: grpc::Services, limits: Limits, 
 /// The listener fails.
 pub async fn ttrpc(mut socket: Socket, events: Arc<dyn Events>, shims: Shims, stop: Stop) -> Result<()> {
     let listener = socket.listener.take().context("the socket is served already")?;
-    let server = ttrpc::server::Server::default().unary(events_methods::SERVICE, events_methods::FORWARD, move |call| {
-        forward(events.clone(), shims.clone(), call.payload)
-    });
+    let server = ttrpc::server::Server::default().unary(
+        events_methods::SERVICE,
+        events_methods::FORWARD,
+        move |call| forward(events.clone(), shims.clone(), call.payload),
+    );
     server.serve(listener, stopped(stop)).await.context("serve shims")
 }
 
 async fn forward(events: Arc<dyn Events>, shims: Shims, body: Bytes) -> Result<Bytes, ttrpc::Status> {
-    let request = ForwardRequest::decode(body).map_err(|e| ttrpc::Status::new(ttrpc::Code::Internal, e.to_string()))?;
+    let request =
+        ForwardRequest::decode(body).map_err(|e| ttrpc::Status::new(ttrpc::Code::Internal, e.to_string()))?;
     let forwarded = async {
         let envelope = Envelope::try_from(request)?;
         if shims.observe(&envelope) {

@@ -39,7 +39,10 @@ pub fn listen(path: &Path, owner: Owner) -> Result<Socket> {
     }
     if path.exists() {
         if UnixStream::connect(path).is_ok() {
-            bail!("socket {} is in use by a live daemon; stop it, or choose another --address", path.display());
+            bail!(
+                "socket {} is in use by a live daemon; stop it, or choose another --address",
+                path.display()
+            );
         }
         std::fs::remove_file(path).with_context(|| format!("remove stale socket {}", path.display()))?;
     }

@@ -32,14 +32,23 @@ pub fn load(path: &Path, presence: Presence) -> Result<Loaded> {
         seen.push(file.clone());
         let text = match std::fs::read_to_string(&file) {
             Ok(text) => text,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound && presence == Presence::Optional && seen.len() == 1 => break,
+            Err(e)
+                if e.kind() == std::io::ErrorKind::NotFound
+                    && presence == Presence::Optional
+                    && seen.len() == 1 =>
+            {
+                break;
+            }
             Err(e) => return Err(e).with_context(|| format!("read configuration {}", file.display())),
         };
         let mut table: Table =
             toml::from_str(&text).with_context(|| format!("parse configuration {}", file.display()))?;
         let version = check_version(&table, &file, &mut root_version)?;
         if version < VERSION {
-            warnings.push(format!("configuration {} has version {version}; it is read as version {VERSION}", file.display()));
+            warnings.push(format!(
+                "configuration {} has version {version}; it is read as version {VERSION}",
+                file.display()
+            ));
             migrate(&mut table);
         }
         queue.extend(imports(&table, &file)?);
@@ -48,7 +57,8 @@ pub fn load(path: &Path, presence: Presence) -> Result<Loaded> {
     let defaults = Table::try_from(Config::default()).context("encode the default configuration")?;
     unknown(&merged, &defaults, "", &mut warnings);
     merged.insert("version".into(), Value::Integer(VERSION));
-    let config: Config = Value::Table(merged).try_into().with_context(|| format!("configuration {}", path.display()))?;
+    let config: Config =
+        Value::Table(merged).try_into().with_context(|| format!("configuration {}", path.display()))?;
     Ok(Loaded { config, warnings })
 }
 
@@ -68,7 +78,10 @@ fn check_version(table: &Table, file: &Path, root: &mut Option<i64>) -> Result<i
         Some(other) => bail!("{}: version = {other} is not a number", file.display()),
     };
     if version > VERSION {
-        bail!("{}: expected containerd config version equal to or less than `{VERSION}`, got `{version}`", file.display());
+        bail!(
+            "{}: expected containerd config version equal to or less than `{VERSION}`, got `{version}`",
+            file.display()
+        );
     }
     root.get_or_insert(version);
     Ok(version)
@@ -126,7 +139,8 @@ fn imports(table: &Table, file: &Path) -> Result<Vec<PathBuf>> {
         };
         let mut names: Vec<_> = entries.filter_map(|e| e.ok()).map(|e| e.file_name()).collect();
         names.sort();
-        let matches = |n: &str| n.len() >= prefix.len() + suffix.len() && n.starts_with(prefix) && n.ends_with(suffix);
+        let matches =
+            |n: &str| n.len() >= prefix.len() + suffix.len() && n.starts_with(prefix) && n.ends_with(suffix);
         found.extend(names.iter().filter(|n| n.to_str().is_some_and(matches)).map(|n| dir.join(n)));
     }
     Ok(found)
@@ -162,7 +176,11 @@ fn unknown(table: &Table, known: &Table, path: &str, warnings: &mut Vec<String>)
 }
 
 fn quoted(key: &str) -> String {
-    if key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-') { key.into() } else { format!("\"{key}\"") }
+    if key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-') {
+        key.into()
+    } else {
+        format!("\"{key}\"")
+    }
 }
 
 #[cfg(test)]
@@ -206,9 +224,11 @@ mod tests {
     fn imports_add_up() {
         let dir = tempfile::tempdir().expect("tempdir");
         let path = dir.path().join("config.toml");
-        std::fs::write(&path, "version = 4\nimports = ['d/*.toml']\ndisabled_plugins = ['a.b']\n").expect("write");
+        std::fs::write(&path, "version = 4\nimports = ['d/*.toml']\ndisabled_plugins = ['a.b']\n")
+            .expect("write");
         std::fs::create_dir(dir.path().join("d")).expect("mkdir");
-        std::fs::write(dir.path().join("d/1.toml"), "version = 4\ndisabled_plugins = ['c.d']\nroot = '/r'\n").expect("write");
+        std::fs::write(dir.path().join("d/1.toml"), "version = 4\ndisabled_plugins = ['c.d']\nroot = '/r'\n")
+            .expect("write");
         let c = load(&path, Presence::Required).expect("loads").config;
         assert_eq!(c.disabled_plugins, ["a.b", "c.d"]);
         assert_eq!(c.root, Path::new("/r"));

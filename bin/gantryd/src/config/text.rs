@@ -45,7 +45,9 @@ mod tests {
 
     #[test]
     fn durations() {
-        for (text, ms) in [("5s", 5_000), ("100ms", 100), ("1m30s", 90_000), ("1.5h", 5_400_000), ("0s", 0), ("0", 0)] {
+        for (text, ms) in
+            [("5s", 5_000), ("100ms", 100), ("1m30s", 90_000), ("1.5h", 5_400_000), ("0s", 0), ("0", 0)]
+        {
             assert_eq!(human_duration(text), Some(Duration::from_millis(ms)), "{text}");
         }
         for text in ["", "5", "s", "5 s", "-1s", "1d"] {
