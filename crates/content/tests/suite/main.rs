@@ -39,7 +39,7 @@ fn a_blob_is_what_was_written() {
     assert_eq!(digest, Digest::of(b"hello"));
     let info = store.info(&digest).unwrap();
     assert_eq!((info.size, &info.digest), (5, &digest));
-    assert_eq!(store.list().unwrap(), [info.clone()]);
+    assert_eq!(store.list().unwrap(), std::slice::from_ref(&info));
     let path = dir.path().join("content/blobs/sha256").join(digest.hex());
     let meta = fs::metadata(&path).unwrap();
     assert_eq!(meta.permissions().mode() & 0o7777, 0o444);
