@@ -16,7 +16,7 @@ use crate::bundle::check_process;
 use crate::create::connect;
 use crate::init::use_terminal;
 use crate::placement;
-use crate::privileges::{Filter, Settings, set_limits};
+use crate::privileges::{Filter, Settings, enter_group, set_limits};
 use crate::rootfs::{hand_over, open_master};
 use crate::spawn::{NamespacePlan, Spawn};
 use crate::state::{Directory, Record, from_io, replace_file};
@@ -134,7 +134,6 @@ impl Exec<'_> {
     /// Sees the process through until it is ready.
     fn attend(&self, record: &Record, child: &Child, channel: &Channel) -> Result<()> {
         if has_users(record) {
-            set_limits(child.pid, self.limits(record)).map_err(starting)?;
             if let Some(score) = self.process.oom_score_adj {
                 let path = format!("{}/oom_score_adj", child.pid);
                 ProcFs::open()?.write(&path, score.to_string().as_bytes())?;
@@ -144,6 +143,10 @@ impl Exec<'_> {
         loop {
             match channel.receive()? {
                 Some(Message::Ready) => return Ok(()),
+                Some(Message::Limits) => {
+                    set_limits(child.pid, self.limits(record)).map_err(starting)?;
+                    channel.send(&Message::Go)?;
+                }
                 Some(Message::Listener(number)) => {
                     self.pass_listener(record, child, number).map_err(starting)?;
                     channel.send(&Message::Go)?;
@@ -200,17 +203,13 @@ impl Inside<'_> {
     /// Joins the container.
     fn enter(&self) -> Result<()> {
         signal::reset();
-        let moved = self.entry.enter();
-        moved.map_err(|error| Error::unknown(format!("unable to join cgroup: {error}")))?;
+        enter_group(&self.entry)?;
         let process = self.exec.process;
         let users = has_users(self.record);
-        if !users {
-            set_limits(0, self.exec.limits(self.record))?;
-            if let Some(score) = process.oom_score_adj {
-                ProcFs::open()?.write("self/oom_score_adj", score.to_string().as_bytes())?;
-            }
-        } else {
+        if users {
             self.channel.wait_go()?;
+        } else if let Some(score) = process.oom_score_adj {
+            ProcFs::open()?.write("self/oom_score_adj", score.to_string().as_bytes())?;
         }
         placement::set_labels(process)?;
         if let Some(affinity) = process.exec_cpu_affinity.as_ref().filter(|one| !one.last.is_empty()) {
@@ -254,6 +253,8 @@ impl Inside<'_> {
             capabilities: process.capabilities.as_ref().or(self.record.config.capabilities.as_ref()),
             no_new_privileges: process.no_new_privileges,
             filter: self.filter,
+            limits: self.exec.limits(self.record),
+            user_namespace: has_users(self.record),
             channel: self.channel,
         };
         let program = settings.take_on()?;

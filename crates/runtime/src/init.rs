@@ -20,7 +20,7 @@ use oci::runtime::{Hooks, Process, State};
 
 use crate::hooks::Batch;
 use crate::placement;
-use crate::privileges::{Filter, Settings, set_limits};
+use crate::privileges::{Filter, Settings, enter_group};
 use crate::rootfs::{Plan, Tree};
 use crate::spawn::NamespacePlan;
 use crate::sync::{Channel, Message};
@@ -66,16 +66,14 @@ impl Init<'_> {
     /// Everything that needs the host's tree.
     fn prepare(&self) -> Result<()> {
         signal::reset();
-        if let Some(entry) = self.entry {
-            let text = |error| Error::unknown(format!("unable to apply cgroup configuration: {error}"));
-            entry.enter().map_err(text)?;
-        }
+        self.entry.map_or(Ok(()), enter_group)?;
         self.namespaces.join_rest()?;
-        if self.namespaces.has_users() {
+        if self.namespaces.has_users() || !self.plan.linux.net_devices.is_empty() {
             self.channel.wait_go()?;
+        }
+        if self.namespaces.has_users() {
             clear_ids_for_user()?;
         } else {
-            set_limits(0, &self.process.rlimits)?;
             self.set_oom_score()?;
         }
         if self.namespaces.new.contains(Namespaces::CGROUP) {
@@ -153,6 +151,8 @@ impl Init<'_> {
             capabilities: self.process.capabilities.as_ref(),
             no_new_privileges: self.process.no_new_privileges,
             filter: self.filter,
+            limits: &self.process.rlimits,
+            user_namespace: self.namespaces.has_users(),
             channel: self.channel,
         };
         let program = settings.take_on()?;

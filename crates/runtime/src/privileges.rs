@@ -8,6 +8,7 @@
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use kernel::capability::{self, Sets};
+use kernel::cgroup::Entry;
 use kernel::process::{Identity, Program, keep_capabilities, set_limit, standard_stream};
 use kernel::scheduling::{self, Scheduling};
 use kernel::{Errno, process};
@@ -36,6 +37,10 @@ pub(crate) struct Settings<'a> {
     pub capabilities: Option<&'a LinuxCapabilities>,
     pub no_new_privileges: bool,
     pub filter: Option<Filter<'a>>,
+    /// Resource limits. They come late, because few descriptors may be too few for the work before.
+    pub limits: &'a [PosixRlimit],
+    /// Whether the process is in a user namespace, where it may not raise limits itself.
+    pub user_namespace: bool,
     /// Receives the filter's listener.
     pub channel: &'a Channel,
 }
@@ -43,6 +48,7 @@ pub(crate) struct Settings<'a> {
 impl Settings<'_> {
     /// Gives up privileges and finds the program. Whatever is done afterwards runs with the user's rights.
     pub fn take_on(&self) -> Result<Program> {
+        self.limit()?;
         set_scheduling(self.process)?;
         if self.no_new_privileges {
             process::set_no_new_privileges()?;
@@ -71,6 +77,17 @@ impl Settings<'_> {
             self.load_filter()?;
         }
         Ok(program)
+    }
+
+    fn limit(&self) -> Result<()> {
+        if self.limits.is_empty() {
+            return Ok(());
+        }
+        if self.user_namespace {
+            self.channel.send(&Message::Limits)?;
+            return self.channel.wait_go();
+        }
+        set_limits(0, self.limits)
     }
 
     fn change_user(&self) -> Result<()> {
@@ -209,6 +226,17 @@ fn check_directory() -> Result<()> {
     Err(Error::unknown(
         "current working directory is outside of container mount namespace root -- possible container breakout detected",
     ))
+}
+
+/// Moves the calling process into the groups of an entry it was not cloned into.
+pub(crate) fn enter_group(entry: &Entry) -> Result<()> {
+    entry.enter().map_err(|error| {
+        let errno = Errno::from_io_error(&error).unwrap_or(Errno::IO);
+        Error::unknown(format!(
+            "unable to apply cgroup configuration: write tasks: {}",
+            kernel::strerror(errno)
+        ))
+    })
 }
 
 fn during(step: &str, error: kernel::KernelError) -> Error {

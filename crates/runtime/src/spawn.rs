@@ -16,6 +16,7 @@ use kernel::process::{Child, Clone, clear_ids_for_user, set_undumpable, wait_pid
 use kernel::procfs::ProcFs;
 use oci::runtime::{LinuxNamespace, LinuxTimeOffset};
 
+use crate::privileges::enter_group;
 use crate::sync::{Channel, Message};
 use crate::{Error, Parent, Result};
 
@@ -139,9 +140,10 @@ impl Spawn<'_> {
     /// The middle process: with the host's rights everything can be joined, so the user namespace comes last.
     fn be_middle(&self, run: impl FnOnce() -> i32) -> Result<()> {
         if let Some(entry) = self.entry {
-            let moved = entry.enter_unified().and_then(|()| entry.enter());
-            moved
+            entry
+                .enter_unified()
                 .map_err(|error| Error::unknown(format!("unable to apply cgroup configuration: {error}")))?;
+            enter_group(entry)?;
         }
         make_time_namespace(self.namespaces)?;
         for (kind, file) in self.namespaces.joined.iter().filter(|(kind, _)| *kind != Namespaces::USER) {

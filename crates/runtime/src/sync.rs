@@ -2,8 +2,10 @@
 //!
 //! ```text
 //! runtime                         process
-//!    | ---- Go (ids are mapped) ---> |   only with a user namespace
+//!    | ---- Go (ids are mapped) ---> |   only with a user namespace or devices to move
 //!    | <--------- Hooks ------------ |   only when there are hooks to run outside
+//!    | ------------ Go ------------> |
+//!    | <--------- Limits ----------- |   only with a user namespace and limits
 //!    | ------------ Go ------------> |
 //!    | <--- Listener (its number) -- |   only with a seccomp listener
 //!    | ------------ Go ------------> |
@@ -21,6 +23,8 @@ pub(crate) enum Message {
     Go,
     /// Run the hooks that belong here.
     Hooks,
+    /// Set the resource limits, which a process in a user namespace may not raise itself.
+    Limits,
     /// The seccomp listener is the process's descriptor of this number; take it.
     Listener(RawFd),
     /// The middle process has cloned the real one; its number.
@@ -53,6 +57,7 @@ impl Channel {
         match message {
             Message::Go => bytes.push(b'G'),
             Message::Hooks => bytes.push(b'H'),
+            Message::Limits => bytes.push(b'M'),
             Message::Listener(number) => {
                 bytes.push(b'L');
                 bytes.extend_from_slice(&number.to_ne_bytes());
@@ -84,6 +89,7 @@ impl Channel {
             [] => return Ok(None),
             [b'G'] => Message::Go,
             [b'H'] => Message::Hooks,
+            [b'M'] => Message::Limits,
             [b'L', a, b, c, d] => Message::Listener(RawFd::from_ne_bytes([*a, *b, *c, *d])),
             [b'C', a, b, c, d] => Message::Cloned(i32::from_ne_bytes([*a, *b, *c, *d])),
             [b'R'] => Message::Ready,

@@ -93,6 +93,10 @@ impl<'a> Outside<'a> {
                     self.run_runtime_hooks(child.pid).map_err(starting)?;
                     channel.send(&Message::Go)?;
                 }
+                Some(Message::Limits) => {
+                    set_limits(child.pid, &self.bundle.process.rlimits).map_err(starting)?;
+                    channel.send(&Message::Go)?;
+                }
                 Some(Message::Listener(number)) => {
                     self.pass_listener(child, number).map_err(starting)?;
                     channel.send(&Message::Go)?;
@@ -132,7 +136,6 @@ impl<'a> Outside<'a> {
         if self.parts.namespaces.new.contains(Namespaces::USER) {
             userns::write_maps(&proc, child.pid, &ranges(&linux.uid_mappings), &ranges(&linux.gid_mappings))?;
         }
-        set_limits(child.pid, &self.bundle.process.rlimits)?;
         if let Some(score) = self.bundle.process.oom_score_adj {
             proc.write(&format!("{}/oom_score_adj", child.pid), score.to_string().as_bytes())?;
         }

@@ -161,3 +161,71 @@ fn a_filter_is_in_force_with_and_without_new_privileges() {
         assert_eq!(said.ok(), "Seccomp:\t2\nrefused\n");
     }
 }
+
+#[test]
+fn few_descriptors_are_enough() {
+    let bundle = Bundle::script("ulimit -n")
+        .with(|spec| spec["process"]["rlimits"] = json!([{"type": "RLIMIT_NOFILE", "soft": 7, "hard": 7}]));
+    assert_eq!(bundle.run().ok(), "7\n");
+}
+
+#[test]
+fn a_listener_hears_of_calls() {
+    let bundle = Bundle::script("mkdir /tmp/x 2>/dev/null || echo answered");
+    let socket = bundle.path().join("listener.sock");
+    let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let hearing = std::thread::spawn(move || {
+        let (stream, _) = listener.accept().unwrap();
+        let mut text = [0; 4096];
+        let (length, fds) = kernel::socket::receive(&stream, &mut text).unwrap();
+        // Nobody answers any more: the calls fail.
+        (serde_json::from_slice::<serde_json::Value>(&text[..length]).unwrap(), fds.len())
+    });
+    let bundle = bundle.with(|spec| {
+        spec["linux"]["seccomp"] = json!({"defaultAction": "SCMP_ACT_ALLOW",
+            "listenerPath": socket, "listenerMetadata": "meta",
+            "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_NOTIFY"}]});
+    });
+    assert_eq!(bundle.run().ok(), "answered\n");
+    let (state, fds) = hearing.join().unwrap();
+    assert_eq!(
+        (fds, state["fds"][0].as_str(), state["metadata"].as_str()),
+        (1, Some("seccompFd"), Some("meta"))
+    );
+    assert_eq!(
+        (state["state"]["id"].as_str(), state["state"]["status"].as_str()),
+        (Some(&*bundle.id), Some("creating"))
+    );
+    assert_eq!(state["pid"], state["state"]["pid"]);
+}
+
+#[test]
+fn network_devices_move() {
+    let name = format!("grt{}", std::process::id());
+    let made = std::process::Command::new("ip").args(["link", "add", &name, "type", "dummy"]).status();
+    if !made.is_ok_and(|status| status.success()) {
+        return;
+    }
+    let bundle = Bundle::script("ip link show eth7 | grep -c UP")
+        .with(|spec| spec["linux"]["netDevices"] = json!({name: {"name": "eth7"}}));
+    assert_eq!(bundle.run().ok(), "1\n");
+}
+
+#[test]
+fn groups_are_below_the_callers_without_an_absolute_path() {
+    for path in ["", "below/it"] {
+        let bundle = Bundle::script("grep ':memory:' /proc/self/cgroup")
+            .with(|spec| spec["linux"]["cgroupsPath"] = json!(path));
+        let own = std::fs::read_to_string("/proc/self/cgroup").unwrap();
+        let own = own
+            .lines()
+            .find_map(|line| line.split_once(":memory:"))
+            .unwrap()
+            .1
+            .trim_end_matches('/')
+            .to_owned();
+        let name = if path.is_empty() { &bundle.id } else { path };
+        let out = bundle.run().ok();
+        assert_eq!(out.trim().split_once(":memory:").unwrap().1, format!("{own}/{name}"));
+    }
+}
