@@ -10,7 +10,8 @@ use std::process::ExitCode;
 
 use kernel::process::{is_sealed, run_sealed};
 
-/// Set in the environment of the sealed program, so that a host where sealing has no effect is no endless loop.
+/// Set to the process's number in the environment of the sealed program, so that a host where sealing has no effect
+/// is no endless loop. Other programs of ours that inherit it have other numbers.
 const SEALED: &str = "GANTRY_SEALED";
 
 /// Which face was asked for, with the arguments that are left.
@@ -62,16 +63,18 @@ impl Face {
 /// Executes this program once more, from a place where nobody can write it: a container's first process is a copy of
 /// this one for a while and shows it as `/proc/<pid>/exe`. Where that cannot be done, life goes on unsealed.
 fn seal() {
-    if is_sealed() || std::env::var_os(SEALED).is_some() {
+    let own = std::process::id().to_string();
+    if is_sealed() || std::env::var_os(SEALED).is_some_and(|number| number == own.as_str()) {
         return;
     }
     let Ok(path) = std::fs::read_link("/proc/self/exe") else { return };
     let text = |bytes: Vec<u8>| CString::new(bytes).ok();
     let arguments = std::env::args_os().map(|word| text(word.into_vec()));
     let mut environment: Vec<Option<CString>> = std::env::vars_os()
+        .filter(|(name, _)| name != SEALED)
         .map(|(name, value)| text([name.as_bytes(), b"=", value.as_bytes()].concat()))
         .collect();
-    environment.push(text(format!("{SEALED}=1").into_bytes()));
+    environment.push(text(format!("{SEALED}={own}").into_bytes()));
     let (Some(arguments), Some(environment)) =
         (arguments.collect::<Option<Vec<_>>>(), environment.into_iter().collect::<Option<Vec<_>>>())
     else {

@@ -201,6 +201,8 @@ fn join_cgroup(path: &str, pid: i32) -> Result<()> {
 /// Serves until told to end; then the socket is gone.
 fn serve(settings: Settings, listener: &UnixListener) -> Result<()> {
     set_subreaper().map_err(|e| Error::unknown(e.to_string()))?;
+    // The terminal of whoever started the daemon is no concern of the containers.
+    kernel::signal::ignore(libc::SIGHUP);
     let listener = listener.try_clone().map_err(|e| Error::io("dup", &settings.socket, e))?;
     Shim::new(settings, listener)?.run()
 }

@@ -74,7 +74,7 @@ pub fn config(id: &str, script: &str) -> Value {
              "options": ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"]},
         ],
         "linux": {
-            "cgroupsPath": format!("/gantry-shim-test/{id}"),
+            "cgroupsPath": format!("/gantry-shim-test-{id}"),
             "namespaces": [
                 {"type": "pid"}, {"type": "mount"}, {"type": "ipc"}, {"type": "uts"}, {"type": "network"},
             ],

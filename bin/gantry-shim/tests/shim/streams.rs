@@ -13,6 +13,8 @@ with_runtimes! {
     output_fifos => super::output_fifos_by;
     input_fifo => super::input_fifo_by;
     early_end_of_input => super::early_end_of_input_by;
+    a_reader_that_goes => super::a_reader_that_goes_by;
+    held_output => super::held_output_by;
     unread_output => super::unread_output_by;
     terminal => super::terminal_by;
     exec_terminal => super::exec_terminal_by;
@@ -94,6 +96,42 @@ async fn unread_output_by(runtime: &str) {
         read_all(reader(&out)).await
     });
     assert_eq!(text.len(), 100_000);
+    bench.finish().await;
+}
+
+/// A client that goes away is no broken pipe.
+async fn a_reader_that_goes_by(runtime: &str) {
+    let bench = Bench::start(runtime, "echo one; read go; echo two || exit 9").await;
+    let (stdin, out) = (bench.fifo("in"), bench.fifo("out"));
+    let mut first = reader(&out);
+    let streams = (stdin.clone(), out.clone(), out.clone());
+    bench.create(|request| (request.stdin, request.stdout, request.stderr) = streams).await;
+    bench.start_task().await;
+    expect(&mut first, "one\n").await;
+    drop(first);
+    let mut writer = pipe::OpenOptions::new().open_sender(&stdin).expect("open");
+    writer.write_all(b"go\n").await.expect("write");
+    assert_eq!(bench.wait("").await.exit_status, 0);
+    let mut second = reader(&out);
+    expect(&mut second, "two\n").await;
+    bench.finish().await;
+}
+
+/// Removing an added process waits for its children that still hold its output.
+async fn held_output_by(runtime: &str) {
+    let bench = Bench::start(runtime, "sleep 1000").await;
+    bench.create(|_| ()).await;
+    bench.start_task().await;
+    let out = bench.fifo("out");
+    let output = reader(&out);
+    let script = "(sleep 1; echo late) & echo early";
+    bench.add_exec("e", script, |r| (r.stdout, r.stderr) = (out.clone(), out)).await;
+    bench.start_exec("e").await;
+    assert_eq!(bench.wait("e").await.exit_status, 0);
+    let ended = std::time::Instant::now();
+    let (_, text) = tokio::join!(bench.delete("e"), read_all(output));
+    assert!(ended.elapsed() > std::time::Duration::from_millis(500));
+    assert_eq!(text, "early\nlate\n");
     bench.finish().await;
 }
 
