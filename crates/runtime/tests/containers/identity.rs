@@ -213,7 +213,7 @@ fn network_devices_move() {
 
 #[test]
 fn groups_are_below_the_callers_without_an_absolute_path() {
-    for path in ["", "below/it"] {
+    for path in [String::new(), format!("gantry-rt-below-{}", std::process::id())] {
         let bundle = Bundle::script("grep ':memory:' /proc/self/cgroup")
             .with(|spec| spec["linux"]["cgroupsPath"] = json!(path));
         let own = std::fs::read_to_string("/proc/self/cgroup").unwrap();
@@ -224,7 +224,7 @@ fn groups_are_below_the_callers_without_an_absolute_path() {
             .1
             .trim_end_matches('/')
             .to_owned();
-        let name = if path.is_empty() { &bundle.id } else { path };
+        let name = if path.is_empty() { &bundle.id } else { &path };
         let out = bundle.run().ok();
         assert_eq!(out.trim().split_once(":memory:").unwrap().1, format!("{own}/{name}"));
     }
