@@ -190,9 +190,9 @@ impl Options {
             return Ok(cx.services.containers.create(scope, container).await?);
         };
         let snapshots = cx.snapshotter(&self.snapshotter);
-        let prepare = self.prepare(cx, scope, &container.id, &chain_id).await?;
-        let key = prepare.key.clone();
-        snapshots.prepare(scope, prepare).await?;
+        let key = container.id.clone();
+        let (parent, labels) = self.snapshot(cx, scope, &chain_id).await?;
+        snapshots.prepare(scope, Prepare { key: key.clone(), parent, labels }).await?;
         container.snapshotter.clone_from(&self.snapshotter);
         container.snapshot_key.clone_from(&key);
         match cx.services.containers.create(scope, container).await {
@@ -204,8 +204,8 @@ impl Options {
         }
     }
 
-    /// The container's own snapshot.
-    async fn prepare(&self, cx: &Context, scope: &Scope, id: &str, chain_id: &Digest) -> Result<Prepare> {
+    /// The parent and the labels of the container's own snapshot.
+    async fn snapshot(&self, cx: &Context, scope: &Scope, chain_id: &Digest) -> Result<(String, Labels)> {
         let mut labels = parse_labels(&self.snapshotter_label)?;
         let mapping = self.mapping()?;
         let mut parent = chain_id.to_string();
@@ -215,7 +215,7 @@ impl Options {
             let image = remap::Image { snapshotter: &self.snapshotter, chain_id };
             parent = remap::ensure(cx, scope, image, &mapping).await?;
         }
-        Ok(Prepare { key: id.into(), parent, labels })
+        Ok((parent, labels))
     }
 
     fn mapping(&self) -> Result<Mapping> {

@@ -1,0 +1,54 @@
+//! The client against a daemon: every noun, the same for the real containerd and for gantryd.
+//!
+//! `cargo xtask compat` builds the real one, which is preferred; `GANTRY_E2E_DAEMON=gantry` asks for gantryd from the
+//! build that `GANTRY_DIST` names. Needs root.
+
+mod content;
+mod errors;
+mod records;
+mod snapshots;
+mod streams;
+mod tasks;
+
+use anyhow::{Context as _, Result};
+use client::Client;
+use e2e::{Daemon, Kind, Start};
+use model::{Namespace, Scope};
+use std::time::Duration;
+
+/// A daemon, a connection to it and a namespace.
+struct Stage {
+    daemon: Daemon,
+    client: Client,
+    scope: Scope,
+}
+
+impl Stage {
+    async fn open() -> Result<Self> {
+        let mut start = Start::new();
+        let reference = Kind::Containerd.program(&start.dist);
+        match std::env::var_os("GANTRY_E2E_DAEMON") {
+            Some(_) => {}
+            None if reference.exists() => start.kind = Kind::Containerd,
+            None => eprintln!(
+                "no {} (cargo xtask compat builds it): testing against gantryd",
+                reference.display()
+            ),
+        }
+        let daemon = Daemon::start_with(start)?;
+        let client = Client::connect(&daemon.address(), Duration::from_secs(10)).await?;
+        let scope = Scope::new(Namespace::new(daemon.namespace())?);
+        Ok(Self { daemon, client, scope })
+    }
+
+    /// A scope under a fresh lease, so that nothing is collected while a test looks.
+    async fn leased(&self) -> Result<Scope> {
+        let lease = model::leases::Leases::create(&self.client, &self.scope, "", Default::default()).await?;
+        Ok(self.scope.with_lease(lease.id))
+    }
+}
+
+/// An error where one is expected.
+fn refused<T>(answer: model::Result<T>) -> Result<model::Error> {
+    answer.err().context("this was to be refused")
+}
