@@ -33,6 +33,21 @@ impl Profile {
         }
     }
 
+    /// The shim's own, where it has one.
+    fn shim_flags(self) -> &'static [&'static str] {
+        match self {
+            Self::Release => &["--profile", "shim"],
+            Self::Debug => &[],
+        }
+    }
+
+    fn shim_folder(self) -> &'static str {
+        match self {
+            Self::Release => "shim",
+            Self::Debug => "debug",
+        }
+    }
+
     fn folder(self) -> &'static str {
         match self {
             Self::Release => "release",
@@ -58,7 +73,10 @@ pub fn run(profile: Profile) -> Result<PathBuf> {
     let built = target().join(profile.folder());
     install(&built.join("gantryd"), &dist.join("gantryd"))?;
     install(&built.join("gantry"), &dist.join("gantry"))?;
-    install(&target().join(triple()).join(profile.folder()).join("gantry-shim"), &dist.join("gantry-shim"))?;
+    install(
+        &target().join(triple()).join(profile.shim_folder()).join("gantry-shim"),
+        &dist.join("gantry-shim"),
+    )?;
     for name in SHIM_NAMES {
         let link = dist.join(name);
         let _ = fs::remove_file(&link);
@@ -81,7 +99,13 @@ fn build_dynamic(profile: Profile) -> Result<()> {
 
 fn build_shim(profile: Profile) -> Result<()> {
     let mut command = Command::new(cargo());
-    command.arg("build").args(profile.flags()).args(["--locked", "-p", "gantry-shim", "--target", &triple()]);
+    command.arg("build").args(profile.shim_flags()).args([
+        "--locked",
+        "-p",
+        "gantry-shim",
+        "--target",
+        &triple(),
+    ]);
     run_command(command.env("RUSTFLAGS", "-C target-feature=+crt-static").current_dir(root()))
 }
 
