@@ -1,4 +1,5 @@
-//! `cargo xtask compat`: the real containerd's programs and the real runc, built from the Go module in `compat/`.
+//! `cargo xtask compat`: the real containerd's programs, the real runc and a test program on containerd's client, built
+//! from the Go module in `compat/`.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -11,8 +12,8 @@ use crate::workspace;
 const CONTAINERD: &str = "github.com/containerd/containerd/v2/cmd";
 const RUNC: &str = "github.com/opencontainers/runc";
 
-/// Builds `ctr`, `containerd`, `containerd-shim-runc-v2` and `runc` and answers the folder they lie in. Go's own
-/// cache makes a second run a matter of a second.
+/// Builds `ctr`, `containerd`, `containerd-shim-runc-v2`, `runc` and `client` and answers the folder they lie in. Go's
+/// own cache makes a second run a matter of a second.
 pub fn run() -> Result<PathBuf> {
     let out = workspace::target().join("compat");
     std::fs::create_dir_all(&out).with_context(|| format!("create {}", out.display()))?;
@@ -20,6 +21,7 @@ pub fn run() -> Result<PathBuf> {
         run_command(go(&out.join(name)).arg(format!("{CONTAINERD}/{name}")))?;
     }
     run_command(go(&out.join("runc")).args(["-tags", "seccomp", RUNC]))?;
+    run_command(go(&out.join("client")).arg("./client"))?;
     Ok(out)
 }
 
