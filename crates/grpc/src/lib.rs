@@ -17,6 +17,7 @@ mod sandboxes;
 mod snapshots;
 mod streams;
 mod tasks;
+mod texts;
 mod transfer;
 mod version;
 mod write;
@@ -26,6 +27,8 @@ use model::{Error, Scope};
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
+use texts::Reworded;
+use tonic::codegen::http;
 use tonic::service::RoutesBuilder;
 use tonic::{Request, Response, Status};
 use wire::api;
@@ -63,11 +66,11 @@ pub fn routes(services: &Services, limits: Limits) -> tonic::service::Routes {
     let mut routes = RoutesBuilder::default();
     macro_rules! serve {
         ($module:ident :: $server:ident :: $kind:ident, $service:expr) => {
-            routes.add_service(
+            routes.add_service(Reworded(
                 api::$module::$server::$kind::new($service)
                     .max_decoding_message_size(limits.receive)
                     .max_encoding_message_size(limits.send),
-            );
+            ));
         };
     }
     let s = services.clone();
@@ -89,7 +92,8 @@ pub fn routes(services: &Services, limits: Limits) -> tonic::service::Routes {
     );
     serve!(version::version_server::VersionServer, version::Service(s.introspection));
     serve!(health::health_server::HealthServer, health::Service);
-    routes.routes()
+    let unknown = |uri: http::Uri| async move { texts::unknown_service(&uri) };
+    routes.routes().into_axum_router().fallback(unknown).into()
 }
 
 /// What a method answers.

@@ -5,8 +5,9 @@
 //! stream: what `STAT` filled in stays. A stream that ends well sends its last response twice, as containerd does.
 
 use crate::status;
+use crate::texts::known;
 use model::content::{Commit, Content, Ingest, Writer};
-use model::{Error, Scope};
+use model::{Error, Kind, Scope};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tonic::{Status, Streaming};
@@ -50,7 +51,9 @@ impl Session {
 
     /// The last response, or nothing if the client is gone.
     async fn serve(&mut self) -> Result<Option<WriteContentResponse>, Status> {
-        let Some(first) = self.incoming.message().await? else { return Err(Status::unknown("EOF")) };
+        let Some(first) = self.incoming.message().await.map_err(known)? else {
+            return Err(Status::unknown("EOF"));
+        };
         let mut open = self.open(&first).await.map_err(status)?;
         let mut message = first;
         loop {
@@ -61,7 +64,7 @@ impl Session {
             if matches!(next, Next::End) {
                 return Ok(Some(open.response));
             }
-            match self.incoming.message().await? {
+            match self.incoming.message().await.map_err(known)? {
                 Some(next) => message = next,
                 None => return Ok(Some(open.response)),
             }
@@ -70,7 +73,7 @@ impl Session {
 
     async fn open(&self, first: &WriteContentRequest) -> Result<Open, Error> {
         if first.r#ref.is_empty() {
-            return Err(Error::invalid("first message must have a reference"));
+            return Err(Error::new(Kind::InvalidArgument, "first message must have a reference"));
         }
         let mut writer = self.content.writer(&self.scope, Ingest::from(first)).await?;
         let at = writer.status().await?;
@@ -118,7 +121,8 @@ impl Session {
             Err(e) if e.is_not_found() => Ok(()),
             Err(e) => Err(e),
             Ok(_) => {
-                let exists = Error::already_exists(format!("blob with expected digest {digest} exists"));
+                let text = format!("blob with expected digest {digest} exists");
+                let exists = Error::new(Kind::AlreadyExists, text);
                 match self.content.abort(&self.scope, reference).await {
                     Err(e) if !e.is_not_found() => Err(exists.beside(e)),
                     _ => Err(exists),
@@ -145,10 +149,8 @@ impl Open {
 
     async fn append(&mut self, message: WriteContentRequest) -> Result<(), Error> {
         if message.offset > 0 && message.offset != self.offset {
-            return Err(Error::out_of_range(format!(
-                "write @{} must occur at current offset {}",
-                message.offset, self.offset
-            )));
+            let text = format!("write @{} must occur at current offset {}", message.offset, self.offset);
+            return Err(Error::new(Kind::OutOfRange, text));
         }
         if message.offset == 0 && self.offset > 0 {
             self.writer.truncate().await?;
