@@ -85,7 +85,9 @@ impl content_server::Content for Service {
 
     async fn status(&self, request: Request<StatusRequest>) -> Answer<StatusResponse> {
         let reference = &request.get_ref().r#ref;
-        let found = self.0.status(&scope(&request)?, reference).await.map_err(status)?;
+        let found = self.0.status(&scope(&request)?, reference).await;
+        let found = found
+            .map_err(|e| status(e.during(format_args!("could not get status for ref {reference:?}"))))?;
         answer(StatusResponse { status: Some(found.into()) })
     }
 

@@ -9,6 +9,8 @@ use tonic::{Request, Response};
 use wire::api::events::*;
 use wire::api::types::Envelope;
 
+const BAD_FILTER: &str = "subscription error: failed parsing subscription filters";
+
 pub struct Service(pub Arc<dyn noun::Events>);
 
 #[tonic::async_trait]
@@ -35,7 +37,7 @@ impl events_server::Events for Service {
             .0
             .subscribe(&request.get_ref().filters)
             .await
-            .map_err(|e| status(e.with_kind(Kind::Unknown)))?;
+            .map_err(|e| status(e.with_kind(Kind::Unknown).during(BAD_FILTER)))?;
         let (sender, receiver) = mpsc::channel(16);
         tokio::spawn(async move {
             loop {
