@@ -148,14 +148,12 @@ impl Introspection for Plugins {
         })
     }
 
-    async fn plugin_info(
-        &self,
-        kind: &str,
-        id: &str,
-        _options: Option<Any>,
-    ) -> Result<(Plugin, Option<Any>)> {
+    async fn plugin_info(&self, kind: &str, id: &str, options: Option<Any>) -> Result<(Plugin, Option<Any>)> {
         let found = self.all().into_iter().find(|p| p.kind == kind && p.id == id);
         let plugin = found.ok_or_else(|| Error::not_found(format!("plugin {kind}.{id} not found")))?;
+        if options.is_none() {
+            return Ok((plugin, None));
+        }
         if plugin.error.is_some() {
             return Err(Error::failed_precondition("cannot get extra info, plugin not successfully loaded"));
         }
