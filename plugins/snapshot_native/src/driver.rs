@@ -85,6 +85,11 @@ impl Driver for Native {
     fn list(&self) -> Result<Vec<u64>> {
         Ok(self.entries()?.into_iter().filter_map(|(name, _)| name.parse().ok()).collect())
     }
+
+    /// The tree stays what it is; whoever asks for a parent has put the parent's files into it.
+    fn can_rebase(&self) -> bool {
+        true
+    }
 }
 
 impl Native {
