@@ -27,6 +27,7 @@ mod images;
 mod refusals;
 mod restart;
 mod run;
+mod services;
 mod specs;
 mod swaps;
 mod tasks;
