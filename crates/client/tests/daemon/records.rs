@@ -100,7 +100,7 @@ async fn leases() -> Result<()> {
     assert_eq!(refused(client.create(scope, "mine", Labels::new()).await)?.kind(), Kind::AlreadyExists);
     let resource = Resource { kind: "snapshots/overlayfs".into(), id: "key".into() };
     client.add_resource(scope, "mine", resource.clone()).await?;
-    assert_eq!(client.list_resources(scope, "mine").await?, [resource.clone()]);
+    assert_eq!(client.list_resources(scope, "mine").await?, std::slice::from_ref(&resource));
     client.delete_resource(scope, "mine", resource).await?;
     assert!(client.list_resources(scope, "mine").await?.is_empty());
     assert_eq!(client.list(scope, &["id==mine".into()]).await?.len(), 1);
