@@ -23,6 +23,7 @@ mod keys;
 pub mod leases;
 mod migrations;
 pub mod namespaces;
+mod opened;
 mod records;
 pub mod sandboxes;
 pub mod snapshots;

@@ -1,12 +1,10 @@
 //! The writer: one thread that groups waiting writes into one durable commit.
 
 use crate::Happened;
-use crate::file::{ROWS, open_tree};
+use crate::opened::{Opened, ROWS};
 use crate::tx::{Changes, Tree, WriteTx};
 use model::{Error, Result};
-use redb::Database;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, OnceLock};
 
@@ -69,8 +67,7 @@ where
 
 /// The writer's thread: what it needs, and nothing shared but the database.
 pub(crate) struct Writer {
-    pub(crate) database: Arc<Database>,
-    pub(crate) path: PathBuf,
+    pub(crate) opened: Arc<Opened>,
     pub(crate) queue: Receiver<Box<dyn Job>>,
     pub(crate) sink: Sink,
 }
@@ -88,13 +85,16 @@ impl Writer {
         let mut changes = Changes::new();
         let mut events = Vec::new();
         let mut failed = None;
-        match open_tree(&self.database, &self.path) {
+        match self.opened.tree() {
             Ok(tree) => {
                 for job in &mut group {
                     events.append(&mut run_one(job.as_mut(), &tree, &mut changes));
                 }
                 drop(tree);
                 failed = self.commit(changes).err();
+                if failed.is_some() {
+                    self.opened.renew();
+                }
             }
             Err(error) => group.iter_mut().for_each(|job| job.fail(Error::new(error.kind(), error.text()))),
         }
@@ -114,10 +114,8 @@ impl Writer {
         if changes.is_empty() {
             return Ok(());
         }
-        let failed = |e: redb::Error| {
-            Error::unknown(format!("write metadata database {}: {e}", self.path.display())).with_source(e)
-        };
-        let tx = self.database.begin_write().map_err(|e| failed(e.into()))?;
+        let failed = |e: redb::Error| self.opened.failed("write", e);
+        let tx = self.opened.begin_write()?;
         {
             let mut table = tx.open_table(ROWS).map_err(|e| failed(e.into()))?;
             for (key, value) in &changes {
