@@ -13,6 +13,7 @@ use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc::{self, error::TrySendError};
+use tokio::sync::watch;
 
 /// How many envelopes wait for one subscriber at most.
 pub const QUEUE: usize = 65_536;
@@ -22,6 +23,8 @@ pub struct Exchange {
     codec: Arc<dyn Codec>,
     subscribers: Mutex<Vec<Subscriber>>,
     queue: usize,
+    /// Whether there has been a subscriber.
+    heard: watch::Sender<bool>,
 }
 
 struct Subscriber {
@@ -38,7 +41,7 @@ impl Exchange {
 
     /// The same with another length of the subscribers' queues.
     pub fn with_queue(codec: Arc<dyn Codec>, queue: usize) -> Arc<Self> {
-        Arc::new(Self { codec, subscribers: Mutex::default(), queue })
+        Arc::new(Self { codec, subscribers: Mutex::default(), queue, heard: watch::Sender::new(false) })
     }
 
     /// Publishes an event of the engine, now. A namespace that is no identifier has no subscribers: it is left out.
@@ -52,6 +55,12 @@ impl Exchange {
             topic: event.topic().to_owned(),
             event: Some(self.codec.encode(event)),
         });
+    }
+
+    /// Waits for the first subscriber.
+    pub async fn heard(&self) {
+        // The sender lives in `self`, so the wait cannot fail.
+        let _ = self.heard.subscribe().wait_for(|heard| *heard).await;
     }
 
     /// Ends every subscription.
@@ -103,6 +112,7 @@ impl Events for Exchange {
         let (queue, received) = mpsc::channel(self.queue);
         let overrun = Arc::new(AtomicBool::new(false));
         self.lock().push(Subscriber { filters, queue, overrun: overrun.clone() });
+        self.heard.send_replace(true);
         Ok(Box::new(Received { received, overrun, limit: self.queue }))
     }
 }

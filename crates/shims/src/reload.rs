@@ -57,6 +57,15 @@ pub(crate) enum Missed {
     Death { namespace: Namespace, id: ContainerId, exit: Exit, news: bool },
 }
 
+/// When an exit is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// Somebody may listen.
+    Now,
+    /// With everything else that was missed.
+    Later,
+}
+
 impl Inner {
     /// See [`crate::Shims::reload`].
     pub(crate) async fn reload(self: Arc<Self>, records: Arc<dyn Records>) -> Result<Reloaded> {
@@ -218,16 +227,30 @@ impl Inner {
     }
 
     fn miss(&self, missed: Missed) {
-        self.missed.lock().unwrap_or_else(PoisonError::into_inner).push(missed);
+        if let Some(waiting) = &mut *self.missed.lock().unwrap_or_else(PoisonError::into_inner) {
+            waiting.push(missed);
+        }
+    }
+
+    /// Keeps an exit that a shim tells before anybody listens.
+    pub(crate) fn keep(&self, shim: &Arc<Shim>, exit: &Exit) -> Told {
+        match &mut *self.missed.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(waiting) => {
+                waiting.push(Missed::Exit(Arc::clone(shim), exit.clone()));
+                Told::Later
+            }
+            None => Told::Now,
+        }
     }
 
     /// See [`crate::Shims::announce`].
     pub(crate) fn announce(&self) {
-        let missed = std::mem::take(&mut *self.missed.lock().unwrap_or_else(PoisonError::into_inner));
-        for one in missed {
+        let missed = self.missed.lock().unwrap_or_else(PoisonError::into_inner).take();
+        for one in missed.into_iter().flatten() {
             match one {
                 Missed::Exit(shim, exit) => {
-                    if shim.exits.note(&exit, &shim.bundle) {
+                    // The exit of a task that was deleted meanwhile would be taken for that of a newer one.
+                    if shim.is_live() && shim.exits.note(&exit, &shim.bundle) {
                         let container_id = shim.id.to_string();
                         self.publish(&shim.namespace, Event::TaskExit { container_id, exit });
                     }

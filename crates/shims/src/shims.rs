@@ -3,7 +3,7 @@
 use crate::bundle::Bundle;
 use crate::create::Making;
 use crate::log::Log;
-use crate::reload::{Missed, Records, Reloaded};
+use crate::reload::{Missed, Records, Reloaded, Told};
 use crate::resolve::Resolver;
 use crate::setup::Setup;
 use crate::shim::{self, Shim};
@@ -38,7 +38,8 @@ pub(crate) struct Inner {
     pub(crate) binaries: Binaries,
     pub(crate) table: Table,
     /// Events that happened while the daemon was away.
-    pub(crate) missed: Mutex<Vec<Missed>>,
+    /// What is still to be told of the time without a daemon; `None` once it has been told.
+    pub(crate) missed: Mutex<Option<Vec<Missed>>>,
     sink: Sink,
     /// Owners of shims, and requests that run to their end without their caller.
     work: Mutex<JoinSet<()>>,
@@ -55,7 +56,7 @@ impl Shims {
                 binaries: Binaries::new(Arc::clone(&setup)),
                 setup,
                 table: Table::default(),
-                missed: Mutex::default(),
+                missed: Mutex::new(Some(Vec::new())),
                 sink,
                 work: Mutex::default(),
             }),
@@ -71,13 +72,14 @@ impl Shims {
         Arc::clone(&self.inner).reload(records).await
     }
 
-    /// Tells the exits that happened while the daemon was away, each once. To be called when subscribers can be there.
+    /// Tells the exits that happened while the daemon was away, each once. To be called when somebody listens: until
+    /// then an exit is neither told nor noted as told, so that a daemon that dies first takes nothing along.
     pub fn announce(&self) {
         self.inner.announce();
     }
 
     /// Must see every envelope that a shim forwards, before it is passed on. False when it is not to be passed on: it
-    /// is an exit that has been told already.
+    /// is an exit that has been told already, or that waits for [`Shims::announce`].
     pub fn observe(&self, envelope: &Envelope) -> bool {
         let Some(event) = envelope.event.as_ref().filter(|_| envelope.topic == EXIT) else { return true };
         let Some(Ok(exit)) = wire::Any::from(event.clone()).unpack::<TaskExit>() else { return true };
@@ -87,7 +89,7 @@ impl Shims {
         let Some(shim) = self.inner.table.find(&envelope.namespace, &exit.container_id) else { return true };
         let TaskExit { pid, exit_status, exited_at, .. } = exit;
         let exit = Exit::from(DeleteResponse { pid, exit_status, exited_at });
-        shim.exits.note(&exit, &shim.bundle)
+        self.inner.keep(&shim, &exit) == Told::Now && shim.exits.note(&exit, &shim.bundle)
     }
 
     /// What a runtime's shim tells about itself: a `containerd.types.RuntimeInfo`.

@@ -90,6 +90,8 @@ impl Stage {
             server: Mutex::default(),
             dir,
         };
+        // Nothing was missed.
+        stage.shims.announce();
         stage.serve_events();
         stage
     }
