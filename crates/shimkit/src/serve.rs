@@ -5,16 +5,18 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use ::runtime::Deletion;
 use kernel::process::{close_all_except, fork, install_fd, kill, set_subreaper};
 use model::{Error, Result};
 use prost::Message;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::thread::{CoreSchedulingScope, create_core_scheduling_cookie};
+use ttrpc::client_sync::Client;
 use wire::Any;
-use wire::api::task_v3::DeleteResponse;
+use wire::api::task_v3::{DeleteResponse, ShutdownRequest, task_methods};
 use wire::api::types::{RuntimeInfo, RuntimeVersion};
 
 use crate::address::{Group, Place, SOCKET_DIR, claim, link_dir};
@@ -33,6 +35,9 @@ const NAME: &str = "io.containerd.runc.v2";
 
 /// Annotations that put containers into one shim, strongest first.
 const GROUPS: [&str; 2] = ["io.containerd.runc.v2.group", "io.kubernetes.cri.sandbox-id"];
+
+/// How long a shim that is asked to end may take; less than a second.
+const GOODBYE: Duration = Duration::from_millis(900);
 
 /// Runs the shim with the arguments after the program's name.
 pub fn main(arguments: impl IntoIterator<Item = String>) -> ExitCode {
@@ -118,9 +123,10 @@ fn spawn(params: &Params, bundle: &Path, path: &Path, listener: UnixListener) ->
             socket: path.to_owned(),
             events: params.ttrpc_address.clone(),
         };
-        match settled.and_then(|()| serve(settings, &listener)) {
+        match settled.and_then(|()| require(bundle)).and_then(|()| serve(settings, &listener)) {
             Ok(()) => 0,
             Err(error) => {
+                remove_socket(path);
                 log::error(error.text());
                 1
             }
@@ -134,6 +140,12 @@ fn spawn(params: &Params, bundle: &Path, path: &Path, listener: UnixListener) ->
             let _ = kill(child.pid, libc::SIGKILL);
         }),
     }
+}
+
+/// A bundle that is gone was taken away by a daemon that did not know of this shim yet: nobody will come.
+fn require(bundle: &Path) -> Result<()> {
+    let config = bundle.join("config.json");
+    std::fs::metadata(&config).map(drop).map_err(|e| Error::io("stat", &config, e))
 }
 
 /// In the serving process: its own process group, and no descriptor of the one that started it.
@@ -255,14 +267,41 @@ fn delete(flags: &Flags) -> Result<()> {
     print(&answer.encode_to_vec())
 }
 
-/// Removes the socket the dead shim left; one that is alive serves other containers of the group.
+/// Removes the socket the dead shim left. One that lives ends, unless it serves other containers of the group: its
+/// daemon may have died before it noted where the shim listens, and then nobody else would ever ask it to.
 fn remove_dead_socket(flags: &Flags, bundle: &Path) {
     let Ok(name) = group(bundle, &flags.id) else { return };
     let dir = std::fs::read_link(bundle.join("s")).unwrap_or_else(|_| SOCKET_DIR.into());
     let group = Group { daemon: &flags.address, namespace: &flags.namespace, name: &name };
     let path = group.socket_path(&dir);
-    if std::os::unix::net::UnixStream::connect(&path).is_err() {
-        remove_socket(&path);
+    match Client::connect(&path) {
+        Ok(mut shim) => ask_to_end(&mut shim, &flags.id),
+        // Its queue of connections is full: it lives.
+        Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => {}
+        Err(_) => remove_socket(&path),
+    }
+}
+
+/// Asks a shim to end if it serves nothing, and waits a moment until it has.
+fn ask_to_end(shim: &mut Client, id: &str) {
+    let request = ttrpc::Request {
+        service: task_methods::SERVICE.to_owned(),
+        method: "Shutdown".to_owned(),
+        payload: ShutdownRequest { id: id.to_owned(), now: false }.encode_to_vec().into(),
+        timeout_nano: i64::try_from(GOODBYE.as_nanos()).unwrap_or(i64::MAX),
+        metadata: Vec::new(),
+    };
+    let until = Instant::now() + GOODBYE;
+    let Ok(Ok(_)) = shim.send(&request) else { return };
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        let limit = Timespec { tv_sec: 0, tv_nsec: i64::from(left.subsec_nanos()) };
+        match poll(&mut [PollFd::new(&*shim, PollFlags::IN)], Some(&limit)) {
+            Ok(1..) if shim.read_ready().is_ok() => {}
+            Err(rustix::io::Errno::INTR) => {}
+            // It hung up, or takes its time: either way it has been told.
+            _ => return,
+        }
     }
 }
 
