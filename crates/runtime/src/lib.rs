@@ -4,6 +4,11 @@
 //! it forks and goes on working in the child; it checks this. The caller's descriptors 0, 1 and 2 become those of
 //! the container unless the process asks for a terminal. The other verbs may be called from anywhere.
 //!
+//! Programs that embed it do two things at their start. They execute themselves again by
+//! [`kernel::process::run_sealed`], so that no container can ever write to their file (CVE-2019-5736). And if they fork
+//! for each create, they ask [`kernel::cgroup::version`] once before, so that the forks inherit what it has found out
+//! about the host.
+//!
 //! Not here: checkpoint and restore, rootless operation, SELinux labels of mounts, Intel RDT, addresses of moved network
 //! devices.
 
