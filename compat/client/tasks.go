@@ -3,9 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
-	"os"
-	"path/filepath"
+	"io"
 	"strings"
 
 	containers "github.com/containerd/containerd/api/services/containers/v1"
@@ -86,6 +84,8 @@ func (s *suite) tasks() {
 	s.is("paused", get("").GetStatus(), task.Status_PAUSED)
 	_, err = tasks.Delete(s.ctx, &api.DeleteTaskRequest{ContainerID: "one"})
 	s.refused("delete a paused one", err, codes.Unknown, "failed to delete task: cannot delete a paused process")
+	_, err = tasks.Update(s.ctx, &api.UpdateTaskRequest{ContainerID: "one", Resources: &anypb.Any{Value: []byte("{}")}})
+	s.ok("update a paused one", err)
 	_, err = tasks.Resume(s.ctx, &api.ResumeTaskRequest{ContainerID: "one"})
 	s.ok("resume", err)
 	_, err = tasks.Kill(s.ctx, &api.KillRequest{ContainerID: "one", Signal: 0})
@@ -109,6 +109,7 @@ func (s *suite) tasks() {
 	s.ok("delete", err)
 	s.is("deleted", []any{deleted.GetID(), deleted.GetExitStatus(), deleted.GetPid() == pid}, "[ 137 true]")
 	s.taskEvents(heard)
+	s.killedBeforeStart(tasks, create)
 	made, err = tasks.Create(s.ctx, create)
 	s.ok("create again", err)
 	deleted, err = tasks.Delete(s.ctx, &api.DeleteTaskRequest{ContainerID: "one"})
@@ -316,15 +317,68 @@ func (s *suite) wholeClient() {
 	_, err = process.Delete(s.ctx)
 	s.ok("exec delete", err)
 	s.is("exec output", out.String(), "b\n")
+	out.Reset()
+	keyboard, typed := io.Pipe()
+	process, err = run.Exec(s.ctx, "t", &specs.Process{Args: []string{"sh", "-c", "read x; stty size"}, Env: []string{"PATH=/bin"}, Cwd: "/", Terminal: true},
+		cio.NewCreator(cio.WithStreams(keyboard, &out, nil), cio.WithTerminal))
+	s.must("exec on a terminal", err)
+	ended, err = process.Wait(s.ctx)
+	s.must("terminal wait", err)
+	s.must("terminal start", process.Start(s.ctx))
+	s.ok("resize", process.Resize(s.ctx, 91, 33))
+	_, err = typed.Write([]byte("\n"))
+	s.ok("type", err)
+	s.is("terminal's code", (<-ended).ExitCode(), 0)
+	s.ok("close the keyboard", typed.Close())
+	_, err = process.Delete(s.ctx)
+	s.ok("terminal delete", err)
+	s.is("terminal's size", strings.Contains(out.String(), "33 91"), true)
 	spec, err := box.Spec(s.ctx)
 	s.ok("spec", err)
 	s.is("spec's words", strings.Join(spec.Process.Args, " "), "sleep 1000")
 	_, err = run.Delete(s.ctx, client.WithProcessKill)
 	s.ok("kill and delete", err)
 	s.removeBox("three")
-	file := filepath.Join(os.TempDir(), fmt.Sprintf("client-%d.tar", os.Getpid()))
-	defer os.Remove(file)
 	boxes, err := containers.NewContainersClient(s.conn).List(s.ctx, &containers.ListContainersRequest{})
 	s.ok("list", err)
 	s.is("nothing left", len(boxes.GetContainers()), 0)
+}
+
+// killedBeforeStart: what a created task that was killed still does.
+func (s *suite) killedBeforeStart(tasks api.TasksClient, create *api.CreateTaskRequest) {
+	_, err := tasks.Create(s.ctx, create)
+	s.must("create to kill", err)
+	_, err = tasks.Update(s.ctx, &api.UpdateTaskRequest{ContainerID: "one", Resources: &anypb.Any{Value: []byte("{}")}})
+	s.ok("update a created one", err)
+	_, err = tasks.Exec(s.ctx, &api.ExecProcessRequest{ContainerID: "one", ExecID: "one", Spec: processOf("true")})
+	s.ok("exec of a created one, its id the container's", err)
+	_, err = tasks.DeleteProcess(s.ctx, &api.DeleteProcessRequest{ContainerID: "one", ExecID: "one"})
+	s.ok("delete that", err)
+	_, err = tasks.Kill(s.ctx, &api.KillRequest{ContainerID: "one", Signal: 9})
+	s.ok("kill a created one", err)
+	waited, err := tasks.Wait(s.ctx, &api.WaitRequest{ContainerID: "one"})
+	s.ok("wait for it", err)
+	s.is("its code", waited.GetExitStatus(), 137)
+	_, err = tasks.Start(s.ctx, &api.StartRequest{ContainerID: "one"})
+	s.refusedWith("start it", err, codes.Unknown, "cannot start a stopped process")
+	_, err = tasks.Delete(s.ctx, &api.DeleteTaskRequest{ContainerID: "one"})
+	s.ok("delete the killed one", err)
+	one, err := containers.NewContainersClient(s.conn).Get(s.ctx, &containers.GetContainerRequest{ID: "one"})
+	s.must("its record", err)
+	for _, c := range []struct {
+		name, url, value, text string
+	}{
+		{"another spec", "no.such", "{}", "failed to validate OCI runtime features: unmarshal spec: type with url no.such: not found"},
+		{"no JSON", one.Container.Spec.GetTypeUrl(), "", "unexpected end of JSON input"},
+	} {
+		id := "bad-" + itoa(len(c.value))
+		bad := plainContainer(id)
+		bad.Spec = &anypb.Any{TypeUrl: c.url, Value: []byte(c.value)}
+		_, err = containers.NewContainersClient(s.conn).Create(s.ctx, &containers.CreateContainerRequest{Container: bad})
+		s.ok("record of "+c.name, err)
+		_, err = tasks.Create(s.ctx, &api.CreateTaskRequest{ContainerID: id})
+		s.refusedWith("create of "+c.name, err, codes.Unknown, c.text)
+		_, err = containers.NewContainersClient(s.conn).Delete(s.ctx, &containers.DeleteContainerRequest{ID: id})
+		s.ok("delete the record of "+c.name, err)
+	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/containerd/containerd/v2/core/transfer"
 	"github.com/containerd/containerd/v2/core/transfer/archive"
 	"github.com/containerd/containerd/v2/core/transfer/image"
+	"github.com/containerd/errdefs"
 	"github.com/containerd/platforms"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/types/known/anypb"
@@ -104,8 +105,13 @@ func (s *suite) transfer() {
 	err = s.client.Transfer(s.ctx, image.NewStore("none"), archive.NewImageExportStream(&sink{}, ""))
 	s.is("export none", err != nil && strings.Contains(err.Error(), "image \"none\": not found"), true)
 	echo := &sink{}
-	s.ok("echo", s.client.Transfer(s.ctx, archive.NewImageImportStream(strings.NewReader("echoed"), ""), archive.NewImageExportStream(echo, "")))
-	s.is("echoed", echo.String(), "echoed")
+	err = s.client.Transfer(s.ctx, archive.NewImageImportStream(strings.NewReader("echoed"), ""), archive.NewImageExportStream(echo, ""))
+	if s.ours {
+		s.is("an archive to an archive", errdefs.IsNotImplemented(err), true)
+	} else {
+		s.ok("echo", err)
+		s.is("echoed", echo.String(), "echoed")
+	}
 	_, err = transfers.NewTransferClient(s.conn).Transfer(s.ctx, &transfers.TransferRequest{Source: pack(&emptypb.Empty{}), Destination: pack(&emptypb.Empty{})})
 	s.refusedWith("nothing to nothing", err, codes.Unimplemented, "method Transfer not implemented for google.protobuf.Empty to google.protobuf.Empty")
 	for _, name := range []string{"whole", "tagged", "again", s.image} {

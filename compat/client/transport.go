@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"strings"
+	"time"
 
 	containers "github.com/containerd/containerd/api/services/containers/v1"
 	content "github.com/containerd/containerd/api/services/content/v1"
+	events "github.com/containerd/containerd/api/services/events/v1"
 	introspection "github.com/containerd/containerd/api/services/introspection/v1"
 	versions "github.com/containerd/containerd/api/services/version/v1"
 	"google.golang.org/grpc"
@@ -35,12 +37,25 @@ func (s *suite) transport() {
 	_, err := containers.NewContainersClient(s.conn).Get(s.ctx, &containers.GetContainerRequest{ID: strings.Repeat("x", 17<<20)})
 	s.refused("too long a message", err, codes.ResourceExhausted,
 		"grpc: received message larger than max (17825797 vs. 16777216)")
+	s.deadline()
 	info := content.NewContentClient(s.conn)
 	_, err = info.Info(s.in(""), &content.InfoRequest{Digest: absent})
 	s.refused("no namespace", err, codes.FailedPrecondition, "namespace is required: failed precondition")
 	_, err = info.Info(s.in("a b"), &content.InfoRequest{Digest: absent})
 	s.refused("bad namespace", err, codes.InvalidArgument, "namespace validation: identifier \"a b\" must match "+
 		"^[A-Za-z0-9]+(?:[._-](?:[A-Za-z0-9]+))*$: invalid argument")
+}
+
+// deadline: a request that takes longer than the client waits; the answer is the server's or the client's own,
+// whichever is first, and must be the same.
+func (s *suite) deadline() {
+	ctx, cancel := context.WithTimeout(s.ctx, 50*time.Millisecond)
+	defer cancel()
+	stream, err := events.NewEventsClient(s.conn).Subscribe(ctx, &events.SubscribeRequest{})
+	if err == nil {
+		_, err = stream.Recv()
+	}
+	s.refusedWith("deadline", err, codes.DeadlineExceeded, "context deadline exceeded")
 }
 
 // rawCodec sends bytes as they are.
