@@ -1,8 +1,8 @@
 //! `containerd.services.streaming.v1.Streaming`: streams are opened here and owned by whoever looks their name up.
 
 use crate::{Answer, Messages, status};
-use model::streams as noun;
 use model::Error;
+use model::streams as noun;
 use std::sync::Arc;
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;

@@ -1,10 +1,12 @@
 //! What the transport refuses by itself, in the words that containerd's clients know.
 //!
-//! tonic has words and codes of its own for a request that is too long, cannot be decoded or is for nobody. They are
-//! changed where a response carries its status in its headers, as every refusal before the first message does.
+//! tonic has words and codes of its own for a request that is too long, cannot be decoded, is for nobody or took too
+//! long. They are changed where a response carries its status in its headers, as every refusal before the first
+//! message does.
 
 use std::convert::Infallible;
 use std::task::{Context, Poll};
+use std::time::Duration;
 use tonic::body::Body;
 use tonic::codegen::{BoxFuture, Service, http};
 use tonic::server::NamedService;
@@ -33,9 +35,16 @@ where
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         let uri = request.uri().clone();
+        let deadline = request.headers().get("grpc-timeout").and_then(|value| deadline(value.to_str().ok()?));
         let answering = self.0.call(request);
         Box::pin(async move {
-            let response = answering.await?;
+            let response = match deadline {
+                None => answering.await?,
+                Some(deadline) => match tokio::time::timeout(deadline, answering).await {
+                    Ok(response) => response?,
+                    Err(_) => return Ok(Status::deadline_exceeded("context deadline exceeded").into_http()),
+                },
+            };
             match Status::from_header_map(response.headers()) {
                 Some(status) if is_transports(&status) => Ok(reword(status, S::NAME, &uri).into_http()),
                 _ => Ok(response),
@@ -61,6 +70,22 @@ pub fn known(status: Status) -> Status {
         Some(rest) => Status::internal(format!("grpc: error unmarshalling request{rest}")),
         None => status,
     }
+}
+
+/// How long a client waits, less what it takes to be ahead of tonic's own clock, which answers `Cancelled`.
+fn deadline(header: &str) -> Option<Duration> {
+    let (number, unit) = header.split_at_checked(header.len().checked_sub(1)?)?;
+    let number: u64 = number.parse().ok()?;
+    let wait = match unit {
+        "H" => Duration::from_secs(number.checked_mul(3600)?),
+        "M" => Duration::from_secs(number.checked_mul(60)?),
+        "S" => Duration::from_secs(number),
+        "m" => Duration::from_millis(number),
+        "u" => Duration::from_micros(number),
+        "n" => Duration::from_nanos(number),
+        _ => return None,
+    };
+    Some(wait.saturating_sub(Duration::from_millis(5)))
 }
 
 const TOO_LONG: &str = "Error, decoded message length too large: found ";
@@ -92,6 +117,21 @@ fn too_long(text: &str) -> Option<(&str, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn deadlines() {
+        for (header, wait) in [
+            ("1S", Some(Duration::from_millis(995))),
+            ("20m", Some(Duration::from_millis(15))),
+            ("1H", Some(Duration::from_millis(3_599_995))),
+            ("1n", Some(Duration::ZERO)),
+            ("1x", None),
+            ("S", None),
+            ("", None),
+        ] {
+            assert_eq!(deadline(header), wait, "{header}");
+        }
+    }
 
     #[test]
     fn words() {
