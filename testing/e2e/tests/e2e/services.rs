@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use e2e::samples::{BUSYBOX, busybox};
-use e2e::{Client, Daemon, Kind, Program};
+use e2e::{Client, Kind, Program};
 
 /// How long the program may take; it gives up by itself before.
 const DEADLINE: Duration = Duration::from_secs(170);
