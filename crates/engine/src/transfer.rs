@@ -148,14 +148,10 @@ impl Transfer for Transfers {
 }
 
 impl Transfers {
-    async fn run_leased(
-        &self,
-        scope: Scope,
-        request: Request,
-        gone: oneshot::Receiver<()>,
-    ) -> Result<()> {
+    async fn run_leased(&self, scope: Scope, request: Request, gone: oneshot::Receiver<()>) -> Result<()> {
         let expiry = clock::now().plus(LEASE).to_rfc3339();
-        let lease = self.leases.create(&scope, "", Labels::from([(labels::GC_EXPIRE.into(), expiry)])).await?;
+        let lease =
+            self.leases.create(&scope, "", Labels::from([(labels::GC_EXPIRE.into(), expiry)])).await?;
         let leased = scope.with_lease(&lease.id);
         let done = tokio::select! {
             done = self.run(&leased, request) => done,

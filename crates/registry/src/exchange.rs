@@ -111,10 +111,7 @@ pub async fn next_piece(body: &mut Incoming) -> Result<Option<Bytes>> {
         let frame = match timeout(STILL, body.frame()).await {
             Ok(None) => return Ok(None),
             Ok(Some(Ok(frame))) => frame,
-            Ok(Some(Err(e))) if e.is_incomplete_message() => {
-                return Err(Error::unknown("unexpected EOF").with_source(e));
-            }
-            Ok(Some(Err(e))) => return Err(Error::unknown(format!("read body: {e}")).with_source(e)),
+            Ok(Some(Err(e))) => return Err(torn(e)),
             Err(_) => return Err(Error::unknown(format!("read body: no byte came within {STILL:?}"))),
         };
         // Trailers are of no interest.
@@ -124,6 +121,30 @@ pub async fn next_piece(body: &mut Incoming) -> Result<Option<Bytes>> {
             return Ok(Some(data));
         }
     }
+}
+
+/// A body that ended before its end, or worse.
+fn torn(error: hyper::Error) -> Error {
+    let mut words = error.to_string();
+    let mut next = std::error::Error::source(&error);
+    while let Some(cause) = next {
+        let io = cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+        words = match io {
+            Some(std::io::ErrorKind::UnexpectedEof) => "unexpected EOF".to_owned(),
+            _ => format!("read body: {cause}"),
+        };
+        next = cause.source();
+    }
+    Error::unknown(words).with_source(error)
+}
+
+/// What a host gets to see of us.
+#[derive(Clone, Copy)]
+pub enum Shown<'a> {
+    /// The headers that every request to it has, and who we are.
+    Everything(Option<&'a HeaderValue>),
+    /// Nothing but the request.
+    Nothing,
 }
 
 /// The way to a host, and the headers that every request to it has.
@@ -160,37 +181,41 @@ impl Line {
         }
     }
 
-    fn headers(&self, request: &Request, authorization: Option<&HeaderValue>, strayed: bool) -> HeaderMap {
+    /// Whether a URL leads to the host itself.
+    pub fn is_own(&self, uri: &Uri) -> bool {
+        self.uri(&Place::Below(String::new())).is_ok_and(|own| stays(&own, uri))
+    }
+
+    fn headers(&self, request: &Request, shown: Shown<'_>) -> HeaderMap {
         let mut headers = request.headers.clone();
-        if strayed {
-            headers.extend(self.headers.get(USER_AGENT).map(|agent| (USER_AGENT, agent.clone())));
-            return headers;
-        }
-        headers.extend(self.headers.clone());
-        if let Some(authorization) = authorization {
-            headers.insert(AUTHORIZATION, authorization.clone());
+        match shown {
+            Shown::Nothing => headers.extend(self.headers.get(USER_AGENT).map(|a| (USER_AGENT, a.clone()))),
+            Shown::Everything(authorization) => {
+                headers.extend(self.headers.clone());
+                headers.extend(authorization.map(|value| (AUTHORIZATION, value.clone())));
+            }
         }
         headers
     }
 
-    /// Sends a request, showing `authorization` to the host it is for.
+    /// Sends a request, showing what is to be shown to the host it is for and to nobody it is redirected to.
     ///
     /// # Errors
     /// There is no answer. An answer of any status is none.
-    pub async fn send(
-        &self,
-        request: &Request,
-        authorization: Option<&HeaderValue>,
-    ) -> Result<Answer, Failure> {
+    pub async fn send(&self, request: &Request, shown: Shown<'_>) -> Result<Answer, Failure> {
         let mut origin = self.uri(&request.place)?;
         let mut uri = origin.clone();
         for _ in 0..=REDIRECTS {
             let strayed = !stays(&origin, &uri);
-            let headers = self.headers(request, authorization, strayed);
+            let headers = self.headers(request, if strayed { Shown::Nothing } else { shown });
             let target = (&request.method, &uri);
             let response = match self.transport.send(target, &headers, &request.payload).await {
                 Ok(response) => response,
-                Err(broken) if uri == origin && self.transport.fall_back(&broken) => {
+                Err(broken)
+                    if matches!(request.place, Place::Below(_))
+                        && uri == origin
+                        && self.transport.fall_back(&uri, &broken) =>
+                {
                     tracing::debug!(%uri, "the host speaks no TLS, plain HTTP is tried");
                     origin = self.uri(&request.place)?;
                     uri = origin.clone();

@@ -49,7 +49,7 @@ impl Opened {
         let mut places: Vec<Wanted> = foreign
             .filter_map(|url| {
                 let request = Request::new(Method::GET, Place::At(url));
-                Some(Wanted { upstream: pulling().last()?.clone(), request })
+                Some(Wanted { upstream: pulling().next_back()?.clone(), request })
             })
             .collect();
         places.extend(pulling().map(|upstream| Wanted {

@@ -1,7 +1,7 @@
 //! Tokens: what a realm gives to those it knows, or to anybody.
 
 use crate::authorizer::{basic, header};
-use crate::exchange::{Answer, Line, Place, Request};
+use crate::exchange::{Answer, Line, Place, Request, Shown};
 use crate::payload::Payload;
 use crate::refusal::{Failure, refused};
 use crate::url::{escape, with_query};
@@ -96,7 +96,7 @@ async fn post(line: &Line, ask: Ask<'_>, (username, secret): (&str, &str)) -> Re
         .headers
         .insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded; charset=utf-8"));
     request.payload = Payload::Bytes(form.join("&").into());
-    line.send(&request, None).await
+    line.send(&request, Shown::Everything(None)).await
 }
 
 async fn get(line: &Line, ask: Ask<'_>, account: Option<(&str, &str)>) -> Result<Token, Failure> {
@@ -112,7 +112,7 @@ async fn get(line: &Line, ask: Ask<'_>, account: Option<(&str, &str)>) -> Result
         None => None,
     };
     let request = Request::new(Method::GET, Place::At(realm(&url)?));
-    let given = read(line.send(&request, authorization.as_ref()).await?).await?;
+    let given = read(line.send(&request, Shown::Everything(authorization.as_ref())).await?).await?;
     let value = if given.token.is_empty() { given.access_token } else { given.token };
     token(value, given.expires_in)
 }

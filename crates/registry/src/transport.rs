@@ -116,12 +116,12 @@ impl Transport {
         }
     }
 
-    /// Notes that the host speaks no TLS, if that is what `broken` tells and the configuration allows for it.
-    pub fn fall_back(&self, broken: &Broken) -> bool {
+    /// Notes that the host speaks no TLS, if that is what `broken` tells of a request to `uri` and the configuration
+    /// allows for it.
+    pub fn fall_back(&self, uri: &Uri, broken: &Broken) -> bool {
         let unheard = matches!(broken.kind, Cause::Refused | Cause::Timeout) && !self.has_port;
-        let falls = self.protocol == Protocol::Either
-            && self.is_secure()
-            && (broken.kind == Cause::NotTls || unheard);
+        let tried = self.protocol == Protocol::Either && uri.scheme_str() == Some("https");
+        let falls = tried && (broken.kind == Cause::NotTls || unheard);
         if falls {
             self.fell_back.store(true, Ordering::Relaxed);
         }
@@ -359,7 +359,7 @@ fn broken(uri: &Uri, error: hyper_util::client::legacy::Error) -> Broken {
             (transient, text) = (false, own.to_string());
             break;
         }
-        if let Some(tls) = tls_error(current) {
+        if let Some(tls) = current.downcast_ref::<rustls::Error>() {
             (kind, text) = tls_words(tls);
             break;
         }
@@ -379,7 +379,7 @@ fn broken(uri: &Uri, error: hyper_util::client::legacy::Error) -> Broken {
                 _ => {}
             }
         }
-        next = current.source();
+        next = behind(current);
     }
     if error.is_connect() && kind == Cause::Other && !text.starts_with("tls: ") {
         text = format!("dial tcp {host}: {text}");
@@ -387,11 +387,12 @@ fn broken(uri: &Uri, error: hyper_util::client::legacy::Error) -> Broken {
     Broken { text, transient, kind, source: Some(Box::new(error)) }
 }
 
-/// The TLS error in an error: rustls' comes inside an I/O error.
-fn tls_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
-    let inside =
-        error.downcast_ref::<io::Error>().and_then(|io| io.get_ref()?.downcast_ref::<rustls::Error>());
-    inside.or_else(|| error.downcast_ref())
+/// What is behind an error. What an I/O error wraps is not its source but its inside.
+fn behind<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a (dyn std::error::Error + 'static)> {
+    match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        Some(inside) => Some(inside),
+        None => error.source(),
+    }
 }
 
 fn tls_words(error: &rustls::Error) -> (Cause, String) {

@@ -1,7 +1,7 @@
 //! A repository at one host: requests that authorise themselves and are tried again where that helps.
 
 use crate::authorizer::Authorizer;
-use crate::exchange::{Answer, Line, Place, Request};
+use crate::exchange::{Answer, Line, Place, Request, Shown};
 use crate::hosts::Host;
 use crate::refusal::{Failure, Rank};
 use crate::url::with_query;
@@ -140,7 +140,7 @@ impl Upstream {
 
     async fn send_once(&self, request: &Request, scopes: &[String]) -> Result<Answer, Failure> {
         let authorization = self.authorizer.authorization(&self.line, scopes).await?;
-        self.line.send(request, authorization.as_ref()).await
+        self.line.send(request, Shown::Everything(authorization.as_ref())).await
     }
 
     /// Sends a request to a place of its own. We show who we are only if the place is the host itself.
@@ -150,9 +150,13 @@ impl Upstream {
     pub async fn send_to(&self, request: Request, action: Action) -> Result<Answer, Failure> {
         let is_own = match &request.place {
             Place::Below(_) => true,
-            Place::At(uri) => uri.authority().is_some_and(|a| a.as_str() == self.host().authority),
+            Place::At(uri) => self.line.is_own(uri),
         };
-        if is_own { self.send(request, (action, &[])).await } else { self.line.send(&request, None).await }
+        if is_own {
+            self.send(request, (action, &[])).await
+        } else {
+            self.line.send(&request, Shown::Nothing).await
+        }
     }
 }
 

@@ -10,6 +10,7 @@ pub mod daemon;
 pub mod follow;
 pub mod image;
 pub mod program;
+pub mod registry;
 pub mod samples;
 pub mod tar;
 
