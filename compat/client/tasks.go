@@ -371,6 +371,9 @@ func (s *suite) killedBeforeStart(tasks api.TasksClient, create *api.CreateTaskR
 		{"another spec", "no.such", "{}", "failed to validate OCI runtime features: unmarshal spec: type with url no.such: not found"},
 		{"no JSON", one.Container.Spec.GetTypeUrl(), "", "unexpected end of JSON input"},
 	} {
+		if c.value == "" && !s.ours {
+			continue // containerd says the same, and leaves the bundle behind
+		}
 		id := "bad-" + itoa(len(c.value))
 		bad := plainContainer(id)
 		bad.Spec = &anypb.Any{TypeUrl: c.url, Value: []byte(c.value)}
