@@ -20,6 +20,8 @@ impl Program<'_> {
     /// A command with the global flags.
     pub fn command(&self, verb: &str) -> Command {
         let mut command = Command::new(self.name);
+        // The daemon's supervisor is not the container's: runc would wait for it to be ready.
+        command.env_remove("NOTIFY_SOCKET");
         command.arg("--root").arg(&self.site.root).arg("--log").arg(self.log());
         command.args(["--log-format", "json"]);
         if self.site.systemd_cgroup {

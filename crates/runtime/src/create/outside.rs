@@ -112,7 +112,8 @@ impl<'a> Outside<'a> {
     /// Writes the record, so that whoever cleans up after a crash finds the control group and the process.
     fn note(&mut self, pid: i32) -> Result<()> {
         self.record.init_process_pid = pid;
-        self.record.init_process_start = procfs::stat(pid)?.start;
+        // A process that is gone already says why on the channel.
+        self.record.init_process_start = procfs::stat(pid).map_or(0, |stat| stat.start);
         self.record.namespace_paths = Namespaces::KINDS
             .iter()
             .map(|(_, _, file)| (kind_name(file), format!("/proc/{pid}/ns/{file}")))
