@@ -6,10 +6,13 @@ use async_trait::async_trait;
 use model::streams::{Message, Stream, Streams};
 use model::transfer::{ProgressSink, Request, Transfer};
 use model::{Result, Scope};
-use std::convert::Infallible;
+use std::pin::pin;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use wire::api::transfer::{TransferOptions, TransferRequest};
+
+/// How long the last news may come after the answer.
+const LAST_NEWS: Duration = Duration::from_millis(100);
 
 #[async_trait]
 impl Transfer for Client {
@@ -25,23 +28,25 @@ impl Transfer for Client {
         let stream = self.open(scope, &id).await?;
         message.options = Some(TransferOptions { progress_stream: id });
         let request = scoped(scope, message)?;
-        tokio::select! {
-            // News first: what has arrived is told before the end is.
-            biased;
-            never = forward(&*stream, &*sink) => match never {},
-            done = stub.transfer(request) => answer(done),
-        }
+        let mut news = pin!(forward(&*stream, &*sink));
+        let mut transfer = pin!(stub.transfer(request));
+        let done = tokio::select! {
+            done = &mut transfer => done,
+            () = &mut news => return answer(transfer.await),
+        };
+        // The answer may overtake the last news on the connection. Not every daemon ends the stream.
+        let _ = tokio::time::timeout(LAST_NEWS, news).await;
+        answer(done)
     }
 }
 
-/// Hands progress on for as long as it is polled; the transfer alone says when all is done.
-async fn forward(stream: &dyn Stream, sink: &dyn ProgressSink) -> Infallible {
+/// Hands progress on until the daemon ends the stream.
+async fn forward(stream: &dyn Stream, sink: &dyn ProgressSink) {
     while let Ok(Some(message)) = stream.receive().await {
         if let Message::Progress(progress) = message {
             sink.report(*progress);
         }
     }
-    std::future::pending().await
 }
 
 /// A name for a stream that nobody else has.

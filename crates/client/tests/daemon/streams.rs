@@ -76,11 +76,11 @@ async fn an_image_goes_in_and_out() -> Result<()> {
         progress: Some(seen.clone()),
     };
     let feed = async {
-        Sink::new(&*stream).write(archive).await?;
+        // A daemon that has seen the archive's end need not take the blocks that fill it up.
+        let _ = Sink::new(&*stream).write(archive).await;
         stream.close().await;
-        Ok(())
     };
-    tokio::try_join!(client.transfer(&scope, request), feed)?;
+    tokio::join!(client.transfer(&scope, request), feed).0?;
     let image = Images::get(client, &scope, BUSYBOX).await?;
     let told: Vec<String> = seen.0.lock().expect("no panic").iter().map(|p| p.event.clone()).collect();
     assert!(told.iter().any(|event| event == "saved"), "{told:?}");
