@@ -60,7 +60,7 @@ async fn a_blob_and_its_life() -> Result<()> {
     client.delete(scope, &expected).await?;
     let error = client.reader(scope, &expected).await.err().context("the blob is gone")?;
     assert!(error.is_not_found() && error.text().contains(expected.as_str()), "{error}");
-    stage.daemon.finish()
+    stage.finish().await
 }
 
 #[tokio::test]
@@ -98,5 +98,5 @@ async fn an_ingest_is_resumed_truncated_refused_and_dropped() -> Result<()> {
         }
     }
     assert!(refused(client.status(scope, "r").await)?.is_not_found());
-    stage.daemon.finish()
+    stage.finish().await
 }

@@ -17,5 +17,5 @@ async fn a_daemon_that_dies_is_told_and_one_that_comes_back_is_found() -> Result
     }
     stage.daemon.launch()?;
     Namespaces::list(&stage.client).await?;
-    stage.daemon.finish()
+    stage.finish().await
 }

@@ -41,6 +41,11 @@ impl Stage {
         Ok(Self { daemon, client, scope })
     }
 
+    /// Stops the daemon and insists that nothing is left. The connection goes on meanwhile, to see it end.
+    async fn finish(self) -> Result<()> {
+        tokio::task::spawn_blocking(|| self.daemon.finish()).await?
+    }
+
     /// A scope under a fresh lease, so that nothing is collected while a test looks.
     async fn leased(&self) -> Result<Scope> {
         let lease = model::leases::Leases::create(&self.client, &self.scope, "", Default::default()).await?;

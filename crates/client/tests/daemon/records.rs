@@ -26,7 +26,7 @@ async fn namespaces() -> Result<()> {
     assert!(client.list().await?.iter().any(|n| n.name == "one"));
     client.delete("one").await?;
     assert!(refused(client.delete("one").await)?.is_not_found());
-    stage.daemon.finish()
+    stage.finish().await
 }
 
 #[tokio::test]
@@ -56,7 +56,7 @@ async fn containers() -> Result<()> {
     client.delete(scope, "one").await?;
     let error = refused(client.get(scope, "one").await)?;
     assert!(error.is_not_found() && error.text().contains("\"one\""), "{error}");
-    stage.daemon.finish()
+    stage.finish().await
 }
 
 #[tokio::test]
@@ -87,7 +87,7 @@ async fn images() -> Result<()> {
     assert!(refused(client.delete(scope, delete(Some(target('1')))).await)?.is_not_found());
     client.delete(scope, delete(Some(target('2')))).await?;
     assert!(refused(client.get(scope, &image.name).await)?.is_not_found());
-    stage.daemon.finish()
+    stage.finish().await
 }
 
 #[tokio::test]
@@ -106,7 +106,7 @@ async fn leases() -> Result<()> {
     assert_eq!(client.list(scope, &["id==mine".into()]).await?.len(), 1);
     client.delete(scope, leases::Delete { id: "mine".into(), sync: true }).await?;
     assert!(refused(client.list_resources(scope, "mine").await)?.is_not_found());
-    stage.daemon.finish()
+    stage.finish().await
 }
 
 #[tokio::test]
@@ -131,7 +131,7 @@ async fn sandboxes() -> Result<()> {
     assert_eq!(client.list(scope, &["labels.c==d".into()]).await?.len(), 1);
     client.delete(scope, "pod").await?;
     assert!(refused(client.get(scope, "pod").await)?.is_not_found());
-    stage.daemon.finish()
+    stage.finish().await
 }
 
 #[tokio::test]
@@ -147,5 +147,5 @@ async fn introspection() -> Result<()> {
     assert!(client.plugins(&[]).await?.len() > 10);
     let error = refused(client.plugin_info("io.containerd.snapshotter.v1", "none", None).await)?;
     assert!(error.is_not_found(), "{error:?}");
-    stage.daemon.finish()
+    stage.finish().await
 }

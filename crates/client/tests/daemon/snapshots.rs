@@ -70,5 +70,5 @@ async fn a_layer_becomes_a_snapshot_and_a_layer_again() -> Result<()> {
     }
     let error = refused(stage.client.snapshotter("none").stat(scope, "x").await)?;
     assert!(error.text().contains("snapshotter not loaded: none"), "{error}");
-    stage.daemon.finish()
+    stage.finish().await
 }

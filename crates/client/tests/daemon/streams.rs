@@ -37,7 +37,7 @@ async fn events() -> Result<()> {
     assert_eq!(second, envelope);
     let error = refused(client.publish(&stage.scope.namespace, "no-slash", None).await)?;
     assert!(error.text().contains("must start with '/'"), "{error}");
-    stage.daemon.finish()
+    stage.finish().await
 }
 
 #[derive(Default)]
@@ -115,7 +115,7 @@ async fn an_image_goes_in_and_out() -> Result<()> {
     };
     let error = refused(client.transfer(&stage.scope, request).await)?;
     assert!(!error.text().is_empty());
-    stage.daemon.finish()
+    stage.finish().await
 }
 
 #[tokio::test]
@@ -125,5 +125,5 @@ async fn a_stream_has_one_name() -> Result<()> {
     let error = refused(stage.client.open(&stage.scope, "same").await)?;
     assert!(error.text().contains("already exists"), "{error}");
     first.close().await;
-    stage.daemon.finish()
+    stage.finish().await
 }

@@ -60,5 +60,5 @@ async fn a_task_and_its_life() -> Result<()> {
     assert_eq!((exit.pid, exit.status), (pid, 137));
     assert!(refused(client.get(scope, "one", "").await)?.is_not_found());
     Containers::delete(&stage.client, scope, "one").await?;
-    stage.daemon.finish()
+    stage.finish().await
 }
