@@ -66,6 +66,7 @@ impl Init<'_> {
     /// Everything that needs the host's tree.
     fn prepare(&self) -> Result<()> {
         signal::reset();
+        signal::die_of(&[libc::SIGHUP, libc::SIGINT, libc::SIGTERM]);
         self.entry.map_or(Ok(()), enter_group)?;
         self.namespaces.join_rest()?;
         if self.namespaces.has_users() || !self.plan.linux.net_devices.is_empty() {

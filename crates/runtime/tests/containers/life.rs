@@ -67,6 +67,18 @@ fn states_from_created_to_gone() {
 }
 
 #[test]
+fn a_created_container_ends_of_a_polite_signal() {
+    let bundle = Bundle::script("echo never");
+    bundle.create().ok();
+    let pid = kernel::pidfd::open(bundle.state()["pid"].as_i64().unwrap() as i32).unwrap();
+    bundle.verb(&["kill", &bundle.id, "TERM"]).ok();
+    assert!(kernel::pidfd::wait_end(&pid, Some(std::time::Duration::from_secs(60))).unwrap());
+    assert_eq!(bundle.state()["status"], "stopped");
+    bundle.verb(&["delete", &bundle.id]).ok();
+    assert!(bundle.is_gone());
+}
+
+#[test]
 fn force_delete_ends_what_runs_frozen_or_not() {
     for pause in [false, true] {
         let bundle = Bundle::script("sleep 1000 & sleep 1000 & wait");
