@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use bytes::Bytes;
 use model::Scope;
 use model::streams::{Sink, Stream};
-use model::transfer::{self, Endpoint, ImageReference, ImageStore, Request, Unpack};
+use model::transfer::{self, Endpoint, ImageReference, ImageStore, Progress, ProgressSink, Request, Unpack};
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
@@ -48,39 +48,38 @@ pub struct Import {
     archive: String,
 }
 
+/// An archive that is being read.
+struct Archive<'a> {
+    name: &'a str,
+    bytes: Box<dyn AsyncRead + Send + Unpin>,
+    /// 0 when it is not known.
+    size: u64,
+}
+
 impl Import {
     pub(crate) async fn run(self, cx: &Context) -> Result<u8> {
-        let mut archive: Box<dyn AsyncRead + Send + Unpin> = match self.archive.as_str() {
-            "-" => Box::new(tokio::io::stdin()),
-            path => {
-                Box::new(tokio::fs::File::open(path).await.with_context(|| format!("open archive {path}"))?)
-            }
-        };
-        cx.leased(async |scope| self.transfer(cx, scope, &mut *archive).await)
+        let mut archive = Archive::open(&self.archive).await?;
+        cx.leased(async |scope| self.transfer(cx, scope, &mut archive).await)
             .await
             .with_context(|| format!("import {}", self.archive))?;
         Ok(0)
     }
 
-    async fn transfer(
-        &self,
-        cx: &Context,
-        scope: &Scope,
-        archive: &mut (dyn AsyncRead + Send + Unpin),
-    ) -> Result<()> {
+    async fn transfer(&self, cx: &Context, scope: &Scope, archive: &mut Archive<'_>) -> Result<()> {
         let store = self.store()?;
         let id = stream_id("import");
         let stream = cx.services.streams.open(scope, &id).await?;
         let import =
             transfer::Import { stream: id, media_type: String::new(), force_compress: self.compress_blobs };
+        let shown = Arc::new(Shown::new());
         let request = Request {
             source: Endpoint::Import(import),
             destination: Endpoint::ImageStore(Box::new(store)),
-            progress: Some(Arc::new(Shown::new())),
+            progress: Some(shown.clone()),
         };
         let done = tokio::select! {
             done = cx.services.transfer.transfer(scope, request) => done.map_err(Into::into),
-            Err(e) = feed(archive, &*stream) => Err(e),
+            Err(e) = archive.feed(&*stream, &shown) => Err(e),
         };
         stream.close().await;
         done
@@ -113,17 +112,45 @@ impl Import {
     }
 }
 
-/// Feeds an archive into a stream; never returns but with an error, so that the transfer decides when all is done.
-async fn feed(archive: &mut (dyn AsyncRead + Send + Unpin), stream: &dyn Stream) -> Result<()> {
-    let mut sink = Sink::new(stream);
-    loop {
-        let mut buffer = bytes::BytesMut::with_capacity(model::streams::FRAME);
-        if archive.read_buf(&mut buffer).await.context("read the archive")? == 0 {
-            stream.close().await;
-            std::future::pending::<()>().await;
+impl<'a> Archive<'a> {
+    async fn open(name: &'a str) -> Result<Self> {
+        if name == "-" {
+            return Ok(Self { name, bytes: Box::new(tokio::io::stdin()), size: 0 });
         }
-        if sink.write(Bytes::from(buffer)).await.is_err() {
-            std::future::pending::<()>().await;
+        let opening = || format!("open archive {name}");
+        let file = tokio::fs::File::open(name).await.with_context(opening)?;
+        let size = file.metadata().await.with_context(opening)?.len();
+        Ok(Self { name, bytes: Box::new(file), size })
+    }
+
+    /// Feeds the archive into a stream; never returns but with an error, so that the transfer decides when all is
+    /// done.
+    async fn feed(&mut self, stream: &dyn Stream, shown: &Shown) -> Result<()> {
+        let mut sink = Sink::new(stream);
+        let mut sent = 0;
+        loop {
+            let mut buffer = bytes::BytesMut::with_capacity(model::streams::FRAME);
+            if self.bytes.read_buf(&mut buffer).await.context("read the archive")? == 0 {
+                stream.close().await;
+                std::future::pending::<()>().await;
+            }
+            sent += buffer.len() as u64;
+            if sink.write(Bytes::from(buffer)).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+            if self.size > 0 {
+                shown.report(self.progress(sent));
+            }
+        }
+    }
+
+    fn progress(&self, sent: u64) -> Progress {
+        Progress {
+            event: "reading".into(),
+            name: self.name.into(),
+            progress: sent.cast_signed(),
+            total: self.size.cast_signed(),
+            ..Progress::default()
         }
     }
 }
