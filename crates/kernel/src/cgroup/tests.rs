@@ -345,13 +345,19 @@ fn killing_reaches_every_process_even_frozen_ones() {
             tree::make(node, &v1_cpuset).unwrap();
         }
         let mut children = [shell(&group, "sleep 1000 & exec sleep 1000"), shell(&below, "exec sleep 1000")];
+        let mut looks = 0;
         while group.pids().unwrap().len() < 3 {
             file::wait(&mut [], Duration::from_millis(1));
+            looks += 1;
+            assert!(looks < 30_000, "only {:?} came", group.pids());
         }
         assert_eq!(below.pids().unwrap().len(), 1);
         group.freeze().unwrap();
         group.kill_all(libc::SIGKILL).unwrap();
         for child in &mut children {
+            let process = crate::pidfd::open(child.id() as i32).unwrap();
+            let ended = crate::pidfd::wait_end(&process, Some(Duration::from_secs(60))).unwrap();
+            assert!(ended, "{} lives on, frozen: {:?}", child.id(), group.is_frozen());
             assert!(!child.wait().unwrap().success());
         }
         group.remove().unwrap();
