@@ -144,8 +144,8 @@ pub struct Options {
     /// Where it keeps its state.
     #[arg(long)]
     runc_root: Option<String>,
-    /// Let systemd make the cgroups.
-    #[arg(long)]
+    /// Let systemd make the cgroups; --cgroup is then SLICE:PREFIX:NAME.
+    #[arg(long, requires = "cgroup")]
     runc_systemd_cgroup: bool,
     /// The snapshotter's name.
     #[arg(long, env = "CONTAINERD_SNAPSHOTTER", default_value = "overlayfs")]
