@@ -101,11 +101,11 @@ async fn post(line: &Line, ask: Ask<'_>, (username, secret): (&str, &str)) -> Re
 
 async fn get(line: &Line, ask: Ask<'_>, account: Option<(&str, &str)>) -> Result<Token, Failure> {
     let mut url = ask.realm.to_owned();
-    if !ask.service.is_empty() {
-        url = with_query(&url, "service", ask.service);
-    }
     for scope in ask.scopes {
         url = with_query(&url, "scope", scope);
+    }
+    if !ask.service.is_empty() {
+        url = with_query(&url, "service", ask.service);
     }
     let authorization = match account {
         Some((username, secret)) => Some(header(&basic(username, secret))?),

@@ -138,7 +138,8 @@ impl Registry {
         let from = format!("oci-archive:{}", path.display());
         let to = format!("docker://{}", self.reference(name));
         let account = format!("{USERNAME}:{PASSWORD}");
-        let copy = ["copy", "--dest-tls-verify=false", "--dest-creds", &account, &from, &to];
+        let copy =
+            ["copy", "--preserve-digests", "--dest-tls-verify=false", "--dest-creds", &account, &from, &to];
         Program::new("skopeo").args(copy).succeed().map(drop)
     }
 

@@ -54,7 +54,7 @@ async fn what_a_realm_is_asked() -> Result<()> {
                     )
                 ),
                 (
-                    "GET /token?fixed=1&service=s%20v&scope=extra%3Ax%3Ay&scope=repository%3Aa%3Apull"
+                    "GET /token?fixed=1&scope=extra%3Ax%3Ay&scope=repository%3Aa%3Apull&service=s%20v"
                         .to_owned(),
                     String::new()
                 ),

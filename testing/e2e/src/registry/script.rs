@@ -142,7 +142,7 @@ fn serve(stream: TcpStream, rule: &Rule, seen: &Mutex<Vec<Asked>>) -> Result<()>
     let asked = read(&mut reader)?;
     seen.lock().unwrap_or_else(PoisonError::into_inner).push(asked.clone());
     let answer = rule(&asked);
-    let mut head = format!("HTTP/1.1 {} Scripted\r\nConnection: close\r\n", answer.status);
+    let mut head = format!("HTTP/1.1 {} {}\r\nConnection: close\r\n", answer.status, reason(answer.status));
     if !answer.unmeasured {
         head += &format!("Content-Length: {}\r\n", answer.body.len());
     }
@@ -156,6 +156,17 @@ fn serve(stream: TcpStream, rule: &Rule, seen: &Mutex<Vec<Asked>>) -> Result<()>
         stream.write_all(&answer.body[..answer.cut.unwrap_or(length).min(length)])?;
     }
     Ok(())
+}
+
+fn reason(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        401 => "Unauthorized",
+        404 => "Not Found",
+        500 => "Internal Server Error",
+        503 => "Service Unavailable",
+        _ => "Scripted",
+    }
 }
 
 fn read(reader: &mut BufReader<TcpStream>) -> Result<Asked> {

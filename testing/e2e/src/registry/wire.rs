@@ -14,6 +14,8 @@ struct State {
     carried: usize,
     /// Carry no more than this.
     limit: Option<usize>,
+    /// Connections made so far.
+    connections: usize,
     /// Connections stand at the limit.
     stands: bool,
     ends: bool,
@@ -34,9 +36,13 @@ impl Wire {
         let (shared, address) = (wire.shared.clone(), address.to_owned());
         std::thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
-                if shared.0.lock().unwrap_or_else(PoisonError::into_inner).ends {
+                let mut state = shared.0.lock().unwrap_or_else(PoisonError::into_inner);
+                if state.ends {
                     return;
                 }
+                state.connections += 1;
+                drop(state);
+                shared.1.notify_all();
                 let (shared, address) = (shared.clone(), address.clone());
                 std::thread::spawn(move || carry(client, &address, &shared).ok());
             }
@@ -63,10 +69,24 @@ impl Wire {
 
     /// Waits until it stands still.
     pub fn wait_until_it_stands(&self) -> Result<()> {
+        self.wait(|state| state.stands)
+    }
+
+    /// Connections made so far.
+    pub fn connections(&self) -> usize {
+        self.shared.0.lock().unwrap_or_else(PoisonError::into_inner).connections
+    }
+
+    /// Waits until so many connections were made.
+    pub fn wait_for_connections(&self, number: usize) -> Result<()> {
+        self.wait(|state| state.connections >= number)
+    }
+
+    fn wait(&self, until: impl Fn(&State) -> bool) -> Result<()> {
         let state = self.shared.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.shared.1.wait_timeout_while(state, Duration::from_secs(30), |state| !state.stands);
+        let waited = self.shared.1.wait_timeout_while(state, Duration::from_secs(30), |state| !until(state));
         let (state, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
-        ensure!(!timeout.timed_out(), "only {} bytes came within 30 s", state.carried);
+        ensure!(!timeout.timed_out(), "not within 30 s: {state:?}");
         Ok(())
     }
 }

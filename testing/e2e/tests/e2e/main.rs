@@ -25,6 +25,7 @@ mod absent;
 mod crash;
 mod events;
 mod images;
+mod pull;
 mod refusals;
 mod restart;
 mod run;
