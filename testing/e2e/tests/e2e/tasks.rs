@@ -21,7 +21,7 @@ fn a_task_and_its_life(daemon: Daemon) -> Result<()> {
     let mut events = daemon.events()?;
     daemon.ok(&["run", "-d", BUSYBOX, "one", "sleep", "1000"])?;
     let pid = daemon.task_pid("one")?;
-    let command = std::fs::read_to_string(format!("/proc/{pid}/cmdline"))?;
+    let command = command_of(pid)?;
     ensure!(command == "sleep\x001000\0", "{pid} is {command:?}");
     ensure!(daemon.ok(&["tasks", "ls", "-q"])?.lines() == ["one"]);
     daemon.ok(&["tasks", "ps", "one"])?.row(&pid.to_string())?;
@@ -48,6 +48,19 @@ fn a_task_and_its_life(daemon: Daemon) -> Result<()> {
     daemon.nothing_since(&before)?;
     events.kill()?;
     daemon.finish()
+}
+
+/// A first process' command line. A task counts as started when its program is about to be executed, so for a moment it
+/// is still that of the shim.
+fn command_of(pid: impl std::fmt::Display) -> Result<String> {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    loop {
+        let command = std::fs::read_to_string(format!("/proc/{pid}/cmdline"))?;
+        if !command.contains("-namespace") || std::time::Instant::now() > deadline {
+            return Ok(command);
+        }
+        std::thread::yield_now();
+    }
 }
 
 /// More processes in one container: their codes, users, directories and output; side by side.
