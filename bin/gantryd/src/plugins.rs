@@ -48,10 +48,7 @@ pub fn registries() -> anyhow::Result<Arc<dyn model::registries::Registries>> {
 
 fn overlay(config: &Config) -> snapshot_overlay::Config {
     let section = &config.plugins.overlayfs;
-    snapshot_overlay::Config {
-        mount_options: section.mount_options.clone(),
-        ..snapshot_overlay::Config::default()
-    }
+    snapshot_overlay::Config { mount_options: section.mount_options.clone() }
 }
 
 impl Built {

@@ -28,7 +28,9 @@ impl From<Message> for Any {
     fn from(message: Message) -> Self {
         match message {
             Message::Data(data) => Any::pack(&Data { data }),
-            Message::Window(bytes) => Any::pack(&WindowUpdate { update: i32::try_from(bytes).unwrap_or(i32::MAX) }),
+            Message::Window(bytes) => {
+                Any::pack(&WindowUpdate { update: i32::try_from(bytes).unwrap_or(i32::MAX) })
+            }
             Message::Progress(progress) => Any::pack(&Progress::from(*progress)),
             Message::Any(any) => any.into(),
         }
@@ -44,7 +46,10 @@ mod tests {
         for message in [
             Message::Data(bytes::Bytes::from_static(b"abc")),
             Message::Window(65536),
-            Message::Progress(Box::new(model::transfer::Progress { event: "saved".into(), ..Default::default() })),
+            Message::Progress(Box::new(model::transfer::Progress {
+                event: "saved".into(),
+                ..Default::default()
+            })),
             Message::Any(model::Any { type_url: "x.Y".into(), value: bytes::Bytes::from_static(b"1") }),
         ] {
             assert_eq!(Message::try_from(Any::from(message.clone())).expect("whole"), message);

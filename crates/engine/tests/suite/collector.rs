@@ -109,7 +109,7 @@ async fn references_are_followed() {
     world.engine.images.delete(&world.scope, delete).await.expect("deleted");
     assert_eq!(
         world.blobs.digests(),
-        [rooted.clone()],
+        std::slice::from_ref(&rooted),
         "a synchronous delete has waited for the bytes to go"
     );
     assert_eq!(left(&world, &known).await, "rooted");
