@@ -61,6 +61,21 @@ pub async fn read(content: &dyn Content, scope: &Scope, digest: &Digest) -> Resu
     Ok(bytes)
 }
 
+/// Refuses a document that is too large to be read, before anybody fetches it.
+///
+/// # Errors
+/// `InvalidArgument`.
+pub fn check_size(document: &Descriptor) -> Result<()> {
+    let kind = &document.media_type;
+    let is_read =
+        media_type::is_index(kind) || media_type::is_manifest(kind) || media_type::is_image_config(kind);
+    if is_read && document.size > MAX as i64 {
+        let text = format!("{} of {} bytes: at most {MAX} bytes are read", document.ref_key(), document.size);
+        return Err(Error::invalid(text));
+    }
+    Ok(())
+}
+
 /// What a document refers to; nothing for a blob that is no document.
 ///
 /// # Errors

@@ -141,7 +141,8 @@ impl Pull<'_> {
         let (mut needed, mut spared) = (HashSet::new(), HashSet::new());
         for (image, snapshotter) in &plans {
             let missing = self.first_missing(image, snapshotter).await?;
-            for (number, layer) in image.manifest.layers.iter().enumerate() {
+            let layers = image.manifest.layers.iter().filter(|layer| media_type::is_layer(&layer.media_type));
+            for (number, layer) in layers.enumerate() {
                 (if number < missing { &mut spared } else { &mut needed }).insert(layer.digest.clone());
             }
         }
@@ -194,6 +195,7 @@ impl Pull<'_> {
     async fn fetch_level(&self, level: &[Wanted]) -> Result<()> {
         let mut fetching = JoinSet::new();
         for wanted in level {
+            documents::check_size(&wanted.descriptor)?;
             let job = self.tracker.add(&wanted.descriptor, &wanted.parent);
             let (fetcher, descriptor) = (self.fetcher.clone(), wanted.descriptor.clone());
             fetching.spawn(async move { fetcher.fetch(&descriptor, &job).await });

@@ -388,6 +388,19 @@ fn a_manifest_that_is_none() -> Result<()> {
     refused(samples::busybox(BUSYBOX)?, bend, &["sha256:"])
 }
 
+/// A config that is said to be larger than any config is not even asked for.
+#[test]
+fn a_huge_config() -> Result<()> {
+    let mut archive = samples::busybox(BUSYBOX)?;
+    let manifest = archive.blobs.last_mut().context("the manifest is last")?;
+    let mut json: Value = serde_json::from_slice(&manifest.bytes)?;
+    json["config"]["size"] = json!(1u64 << 40);
+    manifest.bytes = json.to_string().into_bytes();
+    manifest.digest = e2e::image::digest_of(&manifest.bytes);
+    archive.index["manifests"][0]["digest"] = json!(manifest.digest);
+    refused(archive, |_, answer| answer, &["config-sha256:", "1099511627776 bytes"])
+}
+
 /// An index of two platforms: one is fetched unless all are asked for.
 #[test]
 fn platforms() -> Result<()> {
