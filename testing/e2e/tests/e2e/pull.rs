@@ -207,6 +207,31 @@ fn a_killed_daemon_resumes() -> Result<()> {
     daemon.finish()
 }
 
+/// Layers become snapshots while later ones are still on their way.
+#[test]
+fn unpacked_while_it_arrives() -> Result<()> {
+    const SIZE: usize = 12 << 20;
+    let (daemon, registry) = (daemon()?, Registry::start()?);
+    registry.fill(&heavy(SIZE)?, "team/heavy:1")?;
+    let wire = Wire::to(&registry.address())?;
+    wire.limit(Some(SIZE / 2));
+    let reference = format!("{}/team/heavy:1", wire.address());
+    let pulling = Follower::spawn(daemon.client(&["images", "pull", &reference]))?;
+    wire.wait_until_it_stands()?;
+    let committed = || -> Result<usize> {
+        let listed = daemon.ok(&["snapshots", "ls"])?;
+        Ok(listed.rows().iter().filter(|row| row.last() == Some(&"Committed")).count())
+    };
+    let end = Instant::now() + Duration::from_secs(20);
+    while committed()? < 2 {
+        ensure!(Instant::now() < end, "the lower two layers are here and not unpacked");
+    }
+    wire.limit(None);
+    ensure!(pulling.finish()? == 0 && committed()? == 3);
+    daemon.ok(&["run", "--rm", &reference, "whole", "true"])?;
+    daemon.finish()
+}
+
 /// Two clients want the same image at the same time: it is fetched once.
 #[test]
 fn two_at_once() -> Result<()> {
