@@ -118,6 +118,20 @@ impl Archive {
         &self.index["manifests"][0]
     }
 
+    /// Puts another archive's images beside this one's.
+    pub fn add(&mut self, other: Self) {
+        for blob in other.blobs {
+            if !self.blobs.iter().any(|b| b.digest == blob.digest) {
+                self.blobs.push(blob);
+            }
+        }
+        if let (Some(all), Some(more)) =
+            (self.index["manifests"].as_array_mut(), other.index["manifests"].as_array())
+        {
+            all.extend(more.iter().cloned());
+        }
+    }
+
     /// The archive as a tar stream.
     pub fn bytes(&self) -> Vec<u8> {
         let mut tar = Tar::new()

@@ -34,12 +34,17 @@ impl Transfers {
         let imported = self.receive(scope, &*stream, Options { pack_layers: source.force_compress }).await;
         stream.close().await;
         let imported = imported?;
+        let mut entries = imported.index.manifests;
+        retain(&mut entries, &store.platforms);
+        if entries.is_empty() {
+            return Err(Error::unknown("image might be filtered out"));
+        }
         self.hold_tree(scope, &imported.descriptor, &store.platforms).await?;
-        for entry in &imported.index.manifests {
+        for entry in &entries {
             self.unpack_entry(scope, entry, store).await?;
         }
         let mut names = Vec::new();
-        for entry in &imported.index.manifests {
+        for entry in &entries {
             names.extend(self.keep_imported(scope, store, entry).await?);
         }
         match self.keep(scope, store, &imported.descriptor).await {
@@ -79,14 +84,13 @@ impl Transfers {
 
     /// Hangs children on parents, for the platforms asked for; all if none is.
     async fn hold_tree(&self, scope: &Scope, root: &Descriptor, platforms: &[Platform]) -> Result<()> {
-        let wanted = (!platforms.is_empty()).then(|| Matcher::any(platforms));
         let mut waiting = vec![root.clone()];
         while let Some(next) = waiting.pop() {
             let mut children = documents::children(&*self.content, scope, &next).await?;
-            if let Some(matcher) = wanted.as_ref().filter(|_| media_type::is_index(&next.media_type)) {
-                children.retain(|child| child.platform.as_ref().is_none_or(|p| matcher.matches(p)));
-            }
             documents::hold(&*self.content, scope, &next, &children).await?;
+            if media_type::is_index(&next.media_type) {
+                retain(&mut children, platforms);
+            }
             waiting.extend(children);
         }
         Ok(())
@@ -104,6 +108,14 @@ impl Transfers {
             self.unpacker.unpack(scope, image, snapshotter).await?;
         }
         Ok(())
+    }
+}
+
+/// Leaves the entries of an index that are for one of the platforms; all if none is named.
+fn retain(entries: &mut Vec<Descriptor>, platforms: &[Platform]) {
+    if !platforms.is_empty() {
+        let matcher = Matcher::any(platforms);
+        entries.retain(|entry| entry.platform.as_ref().is_none_or(|p| matcher.matches(p)));
     }
 }
 

@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 use e2e::samples::{self, BUSYBOX};
 use e2e::tar::Tar;
-use e2e::{Client, Daemon, Layer};
+use e2e::{Client, Daemon, Kind, Layer};
 
 scenarios!(
     import_shows_everything,
@@ -11,6 +11,7 @@ scenarios!(
     tag_and_remove,
     a_large_image_of_many_layers,
     zstd,
+    an_archive_for_several_platforms,
     two_namespaces,
     the_machine
 );
@@ -175,6 +176,31 @@ fn zstd(daemon: Daemon) -> Result<()> {
     daemon.import(&recipe.bake())?;
     let ran = daemon.ok(&["run", "--rm", BUSYBOX, "one", "cat", "/etc/packed"])?;
     ensure!(ran.stdout == "by zstd\n", "{ran}");
+    daemon.finish()
+}
+
+/// Of an archive for several platforms only what is asked for gets a name, and what has a name is whole.
+fn an_archive_for_several_platforms(daemon: Daemon) -> Result<()> {
+    const FOREIGN: &str = "example.org/gantry/foreign:1";
+    let mut archive = samples::busybox(BUSYBOX)?;
+    let mut foreign = samples::busybox_recipe(FOREIGN)?;
+    foreign.platform = ("linux", "s390x");
+    archive.add(foreign.bake());
+    let path = daemon.dir().join("several.tar");
+    archive.write(&path)?;
+    let path = path.to_string_lossy();
+    daemon.ok(&["images", "import", &path])?;
+    if daemon.kind() == Kind::Gantry {
+        ensure!(daemon.ok(&["images", "ls", "-q"])?.lines() == [BUSYBOX]);
+    }
+    daemon.ok(&["run", "--rm", BUSYBOX, "one", "true"])?;
+    daemon.ok(&["images", "import", "--all-platforms", "--no-unpack", &path])?;
+    ensure!(daemon.ok(&["images", "ls", "-q"])?.lines() == [BUSYBOX, FOREIGN]);
+    daemon.collected_census()?;
+    let content = daemon.ok(&["content", "ls"])?;
+    for blob in &archive.blobs {
+        ensure!(content.stdout.contains(&blob.digest), "no {}: {content}", blob.digest);
+    }
     daemon.finish()
 }
 
