@@ -35,6 +35,9 @@ use unpack::Unpacker;
 /// How long the lease of a transfer lasts that has none of its caller's.
 const LEASE: Duration = Duration::from_secs(24 * 3600);
 
+/// How long what a pull had fetched is kept when its caller goes away, so that the next pull goes on there.
+const ABANDONED: Duration = Duration::from_secs(15 * 60);
+
 /// How much of one transfer goes on at a time.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -149,18 +152,37 @@ impl Transfer for Transfers {
 
 impl Transfers {
     async fn run_leased(&self, scope: Scope, request: Request, gone: oneshot::Receiver<()>) -> Result<()> {
-        let expiry = clock::now().plus(LEASE).to_rfc3339();
-        let lease =
-            self.leases.create(&scope, "", Labels::from([(labels::GC_EXPIRE.into(), expiry)])).await?;
-        let leased = scope.with_lease(&lease.id);
+        let lease = self.lease(&scope, LEASE).await?;
+        let leased = scope.with_lease(&lease);
+        let is_pull = matches!(request.source, Endpoint::Registry(_));
         let done = tokio::select! {
             done = self.run(&leased, request) => done,
             _ = gone => Err(Error::cancelled("transfer")),
         };
-        match self.leases.delete(&scope, Delete { id: lease.id, sync: false }).await {
+        let is_abandoned = done.as_ref().is_err_and(|e| e.kind() == Kind::Cancelled);
+        let kept = if is_pull && is_abandoned { self.keep_for_later(&scope, &lease).await } else { Ok(()) };
+        let deleted = self.leases.delete(&scope, Delete { id: lease, sync: false }).await;
+        match kept.and(deleted) {
             Err(second) if done.is_err() => done.map_err(|first| first.beside(second)),
-            deleted => done.and(deleted),
+            ended => done.and(ended),
         }
+    }
+
+    /// Makes a lease that ends by itself; returns its id.
+    async fn lease(&self, scope: &Scope, life: Duration) -> Result<String> {
+        let expiry = clock::now().plus(life).to_rfc3339();
+        let labels = Labels::from([(labels::GC_EXPIRE.into(), expiry)]);
+        Ok(self.leases.create(scope, "", labels).await?.id)
+    }
+
+    /// What a lease holds is held a while longer by another.
+    async fn keep_for_later(&self, scope: &Scope, lease: &str) -> Result<()> {
+        let held = self.leases.list_resources(scope, lease).await?;
+        let longer = self.lease(scope, ABANDONED).await?;
+        for resource in held {
+            self.leases.add_resource(scope, &longer, resource).await?;
+        }
+        Ok(())
     }
 }
 

@@ -267,6 +267,7 @@ fn a_client_that_goes_away() -> Result<()> {
     wire.wait_until_it_stands()?;
     arrived(&daemon, wire.carried().saturating_sub(4 << 20))?;
     pulling.kill()?;
+    daemon.collected_census()?;
     wire.limit(None);
     daemon.ok(&["images", "pull", &reference])?;
     ensure!(wire.carried() < SIZE + (6 << 20), "{} bytes came", wire.carried());
