@@ -1,39 +1,35 @@
 //! Side-by-side measurements: gantry, the containerd of `compat/`, Debian's; one client, one run, one table.
 
-use std::time::Duration;
-
 use anyhow::{Context, Result};
-use e2e::{Client, Daemon, Kind, Start};
+use e2e::{Daemon, Kind};
 
+mod contender;
 mod memory;
 mod peer;
+mod soak;
 mod spec;
 mod table;
+mod trace;
 
-use peer::Peer;
-use table::{Column, Row};
-
-/// How much is measured.
-#[derive(Debug, Clone, Copy)]
-struct Effort {
-    rounds: usize,
-    cycles: usize,
-    containers: usize,
-}
+use contender::{Contender, Effort};
 
 const WHOLE: Effort = Effort { rounds: 6, cycles: 20, containers: 50 };
 const QUICK: Effort = Effort { rounds: 2, cycles: 10, containers: 10 };
 
-/// One daemon under measurement.
-struct Contender {
-    daemon: Daemon,
-    peer: Peer,
-    column: Column,
-}
-
 #[tokio::main]
 async fn main() -> Result<()> {
-    let effort = if std::env::args().any(|a| a == "--quick") { QUICK } else { WHOLE };
+    match std::env::args().nth(1).as_deref() {
+        None => compare(WHOLE).await?,
+        Some("--quick") => compare(QUICK).await?,
+        Some("--trace") => {}
+        Some("--soak") => return soak::run().await,
+        Some(other) => anyhow::bail!("unknown option {other}; see bench/README.md"),
+    }
+    trace::run().await
+}
+
+/// Measures everybody in turns and prints the table.
+async fn compare(effort: Effort) -> Result<()> {
     let mut contenders = Vec::new();
     for (kind, title) in [
         (Kind::Gantry, "gantry"),
@@ -41,7 +37,7 @@ async fn main() -> Result<()> {
         (Kind::Debian, "Debian's containerd"),
     ] {
         if kind.program(&e2e::daemon::dist()).exists() {
-            contenders.push(enter(kind, title).await.with_context(|| title.to_owned())?);
+            contenders.push(Contender::enter(kind, title).await.with_context(|| title.to_owned())?);
         }
     }
     for round in 0..effort.rounds {
@@ -53,80 +49,15 @@ async fn main() -> Result<()> {
     for contender in &mut contenders {
         contender.memory(effort.containers).await?;
     }
-    table::print(&contenders.iter().map(|c| &c.column).collect::<Vec<_>>());
-    for contender in contenders {
-        drop(contender.peer);
-        contender.daemon.finish()?;
-    }
-    Ok(())
+    let columns: Vec<_> = contenders.iter().map(Contender::column).collect();
+    table::print(&columns);
+    let file = e2e::daemon::dist().with_file_name("bench.json");
+    table::write(&columns, &file)?;
+    println!("\nthe same as JSON: {}", file.display());
+    contenders.into_iter().try_for_each(Contender::finish)
 }
 
-async fn enter(kind: Kind, title: &str) -> Result<Contender> {
-    let daemon = Daemon::start_with(Start { kind, client: Client::Ctr, log_level: "info", ..Start::new() })?;
-    daemon.import_busybox()?;
-    let peer = Peer::connect(&daemon).await?;
-    let mut contender = Contender { column: Column::new(title), peer, daemon };
-    let idle = memory::pss_kib(i32::try_from(contender.daemon.pid()?)?)?;
-    contender.column.set(Row::DaemonIdle, idle as f64 / 1024.0);
-    // The first cycle pays for what later ones find in the cache.
-    contender.peer.cycle("warm").await?;
-    Ok(contender)
-}
-
-impl Contender {
-    /// A few cycles, a few execs, a few seconds of four workers.
-    async fn round(&mut self, effort: Effort) -> Result<()> {
-        for number in 0..effort.cycles {
-            let spent = self.peer.cycle(&format!("cycle-{number}")).await?;
-            self.column.add(Row::Cycle, spent);
-        }
-        self.peer.stay("host").await?;
-        for number in 0..effort.cycles {
-            let spent = self.peer.exec("host", &format!("exec-{number}")).await?;
-            self.column.add(Row::Exec, spent);
-        }
-        self.peer.leave("host").await?;
-        let rate = self.workers(Duration::from_secs(2)).await?;
-        self.column.add_number(Row::Workers, rate);
-        Ok(())
-    }
-
-    async fn workers(&self, time: Duration) -> Result<f64> {
-        let started = std::time::Instant::now();
-        let workers = (0..4).map(|worker| {
-            let mut peer = self.peer.clone();
-            tokio::spawn(async move {
-                let mut done = 0u32;
-                while started.elapsed() < time {
-                    peer.cycle(&format!("worker-{worker}-{done}")).await?;
-                    done += 1;
-                }
-                anyhow::Ok(done)
-            })
-        });
-        let mut done = 0;
-        for worker in workers.collect::<Vec<_>>() {
-            done += worker.await??;
-        }
-        Ok(f64::from(done) / started.elapsed().as_secs_f64())
-    }
-
-    /// Shim and daemon with many containers at once.
-    async fn memory(&mut self, containers: usize) -> Result<()> {
-        let ids: Vec<String> = (0..containers).map(|n| format!("stay-{n}")).collect();
-        let mut shims = 0;
-        for id in &ids {
-            self.peer.stay(id).await?;
-        }
-        for id in &ids {
-            shims += memory::pss_kib(self.daemon.shim_pid(id)?)?;
-        }
-        self.column.set(Row::Shim, shims as f64 / 1024.0 / containers as f64);
-        let daemon = memory::pss_kib(i32::try_from(self.daemon.pid()?)?)?;
-        self.column.set(Row::DaemonBusy, daemon as f64 / 1024.0);
-        for id in &ids {
-            self.peer.leave(id).await?;
-        }
-        Ok(())
-    }
+/// The pid of a daemon, as `/proc` is asked.
+fn pid(daemon: &Daemon) -> Result<i32> {
+    Ok(i32::try_from(daemon.pid()?)?)
 }

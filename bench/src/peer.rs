@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use e2e::Daemon;
 use hyper_util::rt::TokioIo;
+use kernel::trace;
 use tokio::net::UnixStream;
 use tonic::transport::{Channel, Endpoint, Uri};
 use tonic::{IntoRequest, Request};
@@ -25,6 +26,11 @@ use crate::spec;
 const SPEC: &str = "types.containerd.io/opencontainers/runtime-spec/1/Spec";
 const PROCESS: &str = "types.containerd.io/opencontainers/runtime-spec/1/Process";
 const SNAPSHOTTER: &str = "overlayfs";
+
+/// The trace's name of a whole cycle.
+pub const CYCLE: &str = "client.cycle";
+/// The trace's name of a whole exec.
+pub const EXEC: &str = "client.exec-cycle";
 
 /// A connection to one daemon, and the snapshot its containers stand on.
 #[derive(Debug, Clone)]
@@ -53,26 +59,28 @@ impl Peer {
 
     /// A whole life of a container that runs `true`; answers how long it took.
     pub async fn cycle(&mut self, id: &str) -> Result<Duration> {
-        let started = Instant::now();
+        let (started, step) = (Instant::now(), trace::begin());
         self.create(id, &["true"]).await?;
         self.wait_for(id, "").await?;
         self.remove(id).await?;
+        step.end(CYCLE, id);
         Ok(started.elapsed())
     }
 
     /// A process in a running container; answers how long it took.
     pub async fn exec(&mut self, id: &str, exec_id: &str) -> Result<Duration> {
-        let started = Instant::now();
+        let (started, step) = (Instant::now(), trace::begin());
         let request = ExecProcessRequest {
             container_id: id.to_owned(),
             exec_id: exec_id.to_owned(),
             spec: Some(any(PROCESS, &spec::process(&["true"]))),
             ..Default::default()
         };
-        self.tasks().exec(self.scoped(request)).await?;
+        traced("client.exec", self.tasks().exec(self.scoped(request))).await?;
         self.wait_for(id, exec_id).await?;
         let request = DeleteProcessRequest { container_id: id.to_owned(), exec_id: exec_id.to_owned() };
-        self.tasks().delete_process(self.scoped(request)).await?;
+        traced("client.delete-process", self.tasks().delete_process(self.scoped(request))).await?;
+        step.end(EXEC, exec_id);
         Ok(started.elapsed())
     }
 
@@ -101,7 +109,9 @@ impl Peer {
             // No collector may take it before its container is there.
             labels: [("containerd.io/gc.root".to_owned(), "bench".to_owned())].into(),
         };
-        let rootfs = self.snapshots().prepare(self.scoped(prepare)).await?.into_inner().mounts;
+        let mut snapshots = self.snapshots();
+        let prepared = traced("client.prepare", snapshots.prepare(self.scoped(prepare))).await?;
+        let rootfs = prepared.into_inner().mounts;
         let container = Container {
             id: id.to_owned(),
             runtime: Some(Runtime { name: "io.containerd.runc.v2".to_owned(), options: None }),
@@ -111,9 +121,10 @@ impl Peer {
             ..Default::default()
         };
         let request = CreateContainerRequest { container: Some(container) };
-        ContainersClient::new(self.channel.clone()).create(self.scoped(request)).await?;
+        let mut containers = ContainersClient::new(self.channel.clone());
+        traced("client.create-container", containers.create(self.scoped(request))).await?;
         let request = CreateTaskRequest { container_id: id.to_owned(), rootfs, ..Default::default() };
-        self.tasks().create(self.scoped(request)).await?;
+        traced("client.create-task", self.tasks().create(self.scoped(request))).await?;
         Ok(())
     }
 
@@ -122,7 +133,10 @@ impl Peer {
         let wait = WaitRequest { container_id: id.to_owned(), exec_id: exec_id.to_owned() };
         let start = StartRequest { container_id: id.to_owned(), exec_id: exec_id.to_owned() };
         let (mut waits, mut starts) = (self.tasks(), self.tasks());
-        let (ended, started) = tokio::join!(waits.wait(self.scoped(wait)), starts.start(self.scoped(start)));
+        let (ended, started) = tokio::join!(
+            traced("client.wait", waits.wait(self.scoped(wait))),
+            traced("client.start", starts.start(self.scoped(start)))
+        );
         started.context("start")?;
         let code = ended.context("wait")?.into_inner().exit_status;
         ensure!(code == 0, "{id} {exec_id} exited with {code}");
@@ -131,11 +145,14 @@ impl Peer {
 
     async fn remove(&mut self, id: &str) -> Result<()> {
         let request = DeleteTaskRequest { container_id: id.to_owned() };
-        self.tasks().delete(self.scoped(request)).await.context("delete the task")?;
+        let deleted = traced("client.delete-task", self.tasks().delete(self.scoped(request))).await;
+        deleted.context("delete the task")?;
         let request = DeleteContainerRequest { id: id.to_owned() };
-        ContainersClient::new(self.channel.clone()).delete(self.scoped(request)).await?;
+        let mut containers = ContainersClient::new(self.channel.clone());
+        traced("client.delete-container", containers.delete(self.scoped(request))).await?;
         let request = RemoveSnapshotRequest { snapshotter: SNAPSHOTTER.to_owned(), key: id.to_owned() };
-        self.snapshots().remove(self.scoped(request)).await.context("remove the snapshot")?;
+        let removed = traced("client.remove-snapshot", self.snapshots().remove(self.scoped(request))).await;
+        removed.context("remove the snapshot")?;
         Ok(())
     }
 
@@ -155,6 +172,14 @@ impl Peer {
         }
         request
     }
+}
+
+/// A request as a step of the trace.
+async fn traced<T>(what: &'static str, request: impl Future<Output = T>) -> T {
+    let step = trace::begin();
+    let answer = request.await;
+    step.end(what, "");
+    answer
 }
 
 fn any(type_url: &str, value: &serde_json::Value) -> Any {

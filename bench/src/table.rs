@@ -1,7 +1,11 @@
 //! The table: one column for each daemon, one row for each figure.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde_json::{Map, Value, json};
 
 /// One figure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -14,18 +18,21 @@ pub enum Row {
     Workers,
     /// MiB of one shim.
     Shim,
-    /// MiB of the daemon without containers.
+    /// MiB of the daemon after its start.
+    DaemonFresh,
+    /// MiB of the daemon that holds an image and no container.
     DaemonIdle,
     /// MiB of the daemon with many.
     DaemonBusy,
 }
 
-const ROWS: [(Row, &str); 6] = [
+const ROWS: [(Row, &str); 7] = [
     (Row::Cycle, "cycle, p50 ms"),
     (Row::Exec, "exec, p50 ms"),
     (Row::Workers, "cycles per second, 4 workers"),
     (Row::Shim, "shim PSS, MiB"),
-    (Row::DaemonIdle, "daemon PSS idle, MiB"),
+    (Row::DaemonFresh, "daemon PSS fresh, MiB"),
+    (Row::DaemonIdle, "daemon PSS after import, MiB"),
     (Row::DaemonBusy, "daemon PSS busy, MiB"),
 ];
 
@@ -83,4 +90,22 @@ pub fn print(columns: &[&Column]) {
             .collect();
         println!("{name:<30}{}", cells.concat());
     }
+}
+
+/// Writes the figures as JSON: for each row and daemon the value, and how many times the first column's it is.
+pub fn write(columns: &[&Column], file: &Path) -> Result<()> {
+    let mut document = Map::new();
+    for (row, name) in ROWS {
+        let first = columns.first().and_then(|c| c.median(row));
+        let mut cells = Map::new();
+        for column in columns {
+            if let Some(number) = column.median(row) {
+                let ratio = first.map(|first| number / first);
+                cells.insert(column.title.clone(), json!({ "value": number, "ratio": ratio }));
+            }
+        }
+        document.insert(name.to_owned(), Value::Object(cells));
+    }
+    let text = format!("{:#}\n", Value::Object(document));
+    std::fs::write(file, text).with_context(|| format!("write {}", file.display()))
 }

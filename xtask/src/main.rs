@@ -24,7 +24,10 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   build --debug     the same for tests into target/dist-debug
   compat            build the real ctr, containerd and runc into target/compat
   demo              build, then show an image going in and a container coming out
-  bench             measure gantry beside containerd, print the table (bench --quick: fewer rounds)
+  bench             measure gantry beside containerd, print the table and where one cycle's time goes
+  bench --quick     the same with fewer rounds
+  bench --trace     only where the time goes
+  bench --soak      thousands of cycles and execs: what daemon and shim hold before and after
   test              install what the tests need, build, run every test, print one summary";
 
 fn main() -> ExitCode {
@@ -40,7 +43,7 @@ fn main() -> ExitCode {
         ["compat"] => compat::run().map(drop),
         ["demo"] => demo::run(),
         ["bench"] => bench::run(&[]),
-        ["bench", "--quick"] => bench::run(&["--quick"]),
+        ["bench", flag @ ("--quick" | "--trace" | "--soak")] => bench::run(&[flag]),
         ["test"] => test::run(),
         _ => {
             eprintln!("{USAGE}");

@@ -78,6 +78,7 @@ fn run() -> Result<()> {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
+    kernel::trace::open();
     if !kernel::memory::limit_arenas(ARENAS) {
         tracing::warn!("the allocator keeps memory as it likes");
     }

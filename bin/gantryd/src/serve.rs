@@ -43,6 +43,7 @@ pub async fn ttrpc(mut socket: Socket, events: Arc<dyn Events>, shims: Shims, st
 }
 
 async fn forward(events: Arc<dyn Events>, shims: Shims, body: Bytes) -> Result<Bytes, ttrpc::Status> {
+    let step = kernel::trace::begin();
     let request =
         ForwardRequest::decode(body).map_err(|e| ttrpc::Status::new(ttrpc::Code::Internal, e.to_string()))?;
     let forwarded = async {
@@ -53,6 +54,7 @@ async fn forward(events: Arc<dyn Events>, shims: Shims, body: Bytes) -> Result<B
         Ok::<_, model::Error>(())
     };
     forwarded.await.map_err(|e| wire::status::to_ttrpc(&e))?;
+    step.end("daemon.event", "");
     Ok(Bytes::new())
 }
 

@@ -36,6 +36,7 @@ where
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         let uri = request.uri().clone();
         let deadline = request.headers().get("grpc-timeout").and_then(|value| deadline(value.to_str().ok()?));
+        let step = kernel::trace::begin();
         let answering = self.0.call(request);
         Box::pin(async move {
             let response = match deadline {
@@ -45,6 +46,7 @@ where
                     Err(_) => return Ok(Status::deadline_exceeded("context deadline exceeded").into_http()),
                 },
             };
+            step.end("daemon.request", uri.path());
             match Status::from_header_map(response.headers()) {
                 Some(status) if is_transports(&status) => Ok(reword(status, S::NAME, &uri).into_http()),
                 _ => Ok(response),

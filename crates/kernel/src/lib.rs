@@ -24,6 +24,7 @@ pub mod scheduling;
 pub mod seccomp;
 pub mod signal;
 pub mod socket;
+pub mod trace;
 pub mod usage;
 pub mod userns;
 

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use kernel::cgroup::{Cgroup, Entry};
 use kernel::process::is_single_threaded;
-use kernel::{file, socket};
+use kernel::{file, socket, trace};
 use oci::runtime::LinuxResources;
 
 use crate::bundle::Bundle;
@@ -57,10 +57,10 @@ impl Create<'_> {
         if !is_single_threaded() {
             return Err(Error::refused("a process with threads cannot create a container"));
         }
-        let bundle = Bundle::open(self.bundle, &self.flags)?;
+        let bundle = trace::during("runtime.read-spec", self.id, || Bundle::open(self.bundle, &self.flags))?;
         let console = connect(&self.console, bundle.process.terminal)?;
         let directory = Directory::new(self.root, self.id)?;
-        directory.make()?;
+        trace::during("runtime.state-dir", self.id, || directory.make())?;
         let created = self.make(&bundle, &directory, console);
         if created.is_err() {
             // The first error is the one to tell.
@@ -81,14 +81,17 @@ impl Create<'_> {
         let applying = |error: Error| {
             error.during("unable to apply cgroup configuration").during("unable to start container process")
         };
-        let cgroup =
-            Cgroup::create(&bundle.cgroup_path(self.id, &self.flags)?).map_err(|e| applying(e.into()))?;
+        let path = bundle.cgroup_path(self.id, &self.flags)?;
+        let cgroup = trace::during("runtime.make-cgroups", self.id, || Cgroup::create(&path))
+            .map_err(|e| applying(e.into()))?;
+        let limiting = trace::begin();
         let made =
             resources::for_create(bundle.linux.resources.as_ref().unwrap_or(&LinuxResources::default()))
                 .and_then(|limits| Ok(cgroup.apply(&limits)?))
                 .and_then(|()| Ok(cgroup.entry()?))
                 .map_err(applying)
                 .and_then(|entry| {
+                    limiting.end("runtime.limits", self.id);
                     let parts = Parts { namespaces, program, console, fifo, cgroup: cgroup.clone(), entry };
                     self.clone_init(bundle, directory, &parts)
                 });
@@ -137,12 +140,12 @@ impl Create<'_> {
             theirs: &theirs,
             ours: &ours,
         };
-        let child =
-            spawn.spawn(|| init.run()).map_err(|error| error.during("unable to start container process"))?;
+        let child = trace::during("runtime.clone", self.id, || spawn.spawn(|| init.run()))
+            .map_err(|error| error.during("unable to start container process"))?;
         drop(init);
         // With this end closed here too, the death of the process shows as the end of the conversation.
         drop(theirs);
-        outside.attend(child, &ours)
+        trace::during("runtime.attend", self.id, || outside.attend(child, &ours))
     }
 }
 

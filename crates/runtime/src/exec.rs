@@ -7,7 +7,7 @@ use kernel::cgroup::Entry;
 use kernel::namespace::{self, Namespaces};
 use kernel::process::{Child, Program, clear_ids_for_user, exit_now, is_single_threaded, wait_pid};
 use kernel::procfs::ProcFs;
-use kernel::{pidfd, process, scheduling, signal};
+use kernel::{pidfd, process, scheduling, signal, trace};
 use oci::runtime::{ContainerProcessState, Process};
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::process::PidfdGetfdFlags;
@@ -97,13 +97,15 @@ impl Exec<'_> {
             filter,
             channel: &theirs,
         };
-        let child = self.clone_process(&inside, &ours)?;
+        let child = trace::during("runtime.clone", self.id, || self.clone_process(&inside, &ours))?;
         drop(inside);
         drop(theirs);
+        let attending = trace::begin();
         let attended = self.attend(&record, &child, &ours).and_then(|()| match self.pid_file {
             Some(path) => replace_file(path, child.pid.to_string().as_bytes()),
             None => Ok(()),
         });
+        attending.end("runtime.attend", self.id);
         if attended.is_err() {
             self.put_down(&child);
         }
@@ -203,7 +205,7 @@ impl Inside<'_> {
     /// Joins the container.
     fn enter(&self) -> Result<()> {
         signal::reset();
-        enter_group(&self.entry)?;
+        trace::during("init.enter-cgroups", self.exec.id, || enter_group(&self.entry))?;
         let process = self.exec.process;
         let users = has_users(self.record);
         if users {
@@ -215,8 +217,10 @@ impl Inside<'_> {
         if let Some(affinity) = process.exec_cpu_affinity.as_ref().filter(|one| !one.last.is_empty()) {
             scheduling::set_cpus(0, &affinity.last)?;
         }
+        let joining = trace::begin();
         namespace::join(&self.init, self.kinds.without(Namespaces::PID))
             .map_err(|error| Error::unknown(format!("failed to join namespaces: {}", error.text())))?;
+        joining.end("init.join-namespaces", self.exec.id);
         if users {
             clear_ids_for_user()?;
         }
@@ -229,6 +233,7 @@ impl Inside<'_> {
             process::set_personality(domain)?;
         }
         self.open_terminal()?;
+        trace::stop();
         let mut keep: Vec<RawFd> = vec![self.channel.as_fd().as_raw_fd()];
         keep.extend((3..).take(self.exec.flags.preserve_fds as usize));
         Ok(process::close_all_except(&keep)?)

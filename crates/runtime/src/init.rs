@@ -15,7 +15,7 @@ use kernel::cgroup::Entry;
 use kernel::namespace::{self, Namespaces};
 use kernel::process::{Program, clear_ids_for_user, exit_now, install_fd};
 use kernel::procfs::ProcFs;
-use kernel::{netns, process, pty, signal};
+use kernel::{netns, process, pty, signal, trace};
 use oci::runtime::{Hooks, Process, State};
 
 use crate::hooks::Batch;
@@ -67,7 +67,7 @@ impl Init<'_> {
     fn prepare(&self) -> Result<()> {
         signal::reset();
         signal::die_of(&[libc::SIGHUP, libc::SIGINT, libc::SIGTERM]);
-        self.entry.map_or(Ok(()), enter_group)?;
+        trace::during("init.enter-cgroups", self.id, || self.entry.map_or(Ok(()), enter_group))?;
         self.namespaces.join_rest()?;
         if self.namespaces.has_users() || !self.plan.linux.net_devices.is_empty() {
             self.channel.wait_go()?;
@@ -85,18 +85,18 @@ impl Init<'_> {
             process::join_session_keyring(&format!("_ses.{}", self.id))
                 .map_err(|error| Error::from(error).during("unable to join session keyring"))?;
         }
-        self.name_host()?;
+        trace::during("init.network", self.id, || self.name_host())?;
         process::set_umask(0);
-        let tree = Tree::begin(&self.plan)?;
-        tree.fill()?;
+        let tree = trace::during("init.root", self.id, || Tree::begin(&self.plan))?;
+        trace::during("init.mounts", self.id, || tree.fill())?;
         if let Some(socket) = self.console {
             let terminal = tree.make_console(socket)?;
             use_terminal(&terminal)?;
         }
         self.run_hooks()?;
-        tree.close_up()?;
+        trace::during("init.masks", self.id, || tree.close_up())?;
         placement::set_labels(self.process)?;
-        tree.enter()
+        trace::during("init.pivot", self.id, || tree.enter())
     }
 
     fn set_oom_score(&self) -> Result<()> {
@@ -137,6 +137,7 @@ impl Init<'_> {
 
     /// Leaves no descriptor of the host open but those that are still needed or were asked for.
     fn close_host(&self) -> Result<()> {
+        trace::stop();
         let mut keep: Vec<RawFd> = vec![self.channel.as_fd().as_raw_fd(), self.fifo.as_raw_fd()];
         keep.extend((3..).take(self.preserve_fds as usize));
         process::close_all_except(&keep)?;

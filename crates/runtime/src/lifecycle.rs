@@ -9,7 +9,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use kernel::{Errno, file, pidfd};
+use kernel::{Errno, file, pidfd, trace};
 use oci::runtime::LinuxResources;
 
 use crate::hooks::Batch;
@@ -125,8 +125,8 @@ fn destroy(directory: &Directory, record: &Record) -> Result<()> {
     if !record.has_own_pids() {
         cgroup.kill_all(libc::SIGKILL)?;
     }
-    cgroup.remove()?;
-    directory.remove()?;
+    trace::during("runtime.remove-cgroups", &record.id, || cgroup.remove())?;
+    trace::during("runtime.remove-state", &record.id, || directory.remove())?;
     let (bundle, _) = record.labels();
     let batch = Batch { name: "poststop", hooks: &record.config.poststop, directory: Path::new(&bundle) };
     batch.run(&record.hook_state("stopped", 0))

@@ -6,6 +6,7 @@
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use kernel::process::{close_all_except, fork, install_fd, set_death_signal};
+use kernel::trace;
 use model::{Error, Kind, Result};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -22,6 +23,7 @@ pub struct Job {
     pub pid: i32,
     pipe: OwnedFd,
     written: Vec<u8>,
+    begun: trace::Step,
 }
 
 /// What a child is given beside its copy of memory.
@@ -36,17 +38,19 @@ pub struct Given<'a> {
 impl Job {
     /// Forks a child that does `work`.
     pub fn spawn(given: &Given<'_>, work: impl FnOnce() -> Output) -> Result<Self> {
+        let begun = trace::begin();
         let (pipe, sink) = pipe_with(PipeFlags::CLOEXEC).map_err(|e| Error::io("open", "pipe", e.into()))?;
         kernel::pty::set_blocking(&pipe, kernel::pty::Blocking::No)
             .map_err(|e| Error::unknown(e.to_string()))?;
         let child = fork(|| {
             kernel::signal::reset();
-            let output = settle(given, &sink).and_then(|()| work());
+            let settled = trace::during("job.settle", "", || settle(given, &sink));
+            let output = settled.and_then(|()| work());
             write_all(&sink, &encode(output));
             0
         });
         let child = child.map_err(|e| Error::unknown(e.to_string()))?;
-        Ok(Self { pid: child.pid, pipe, written: Vec::new() })
+        Ok(Self { pid: child.pid, pipe, written: Vec::new(), begun })
     }
 
     /// Ends the child and whatever it has started that stayed in its group.
@@ -73,6 +77,7 @@ impl Job {
     /// What the child produced, once it has been reaped with `status`.
     pub fn finish(mut self, status: i32) -> Output {
         self.collect();
+        self.begun.end("shim.job", "");
         decode(&self.written, status)
     }
 }
@@ -101,6 +106,7 @@ fn settle(given: &Given<'_>, sink: &OwnedFd) -> Result<()> {
     let mut keep = kernel::cgroup::held();
     keep.push(sink.as_raw_fd());
     keep.extend(given.extra.map(AsRawFd::as_raw_fd));
+    keep.extend(trace::held());
     close_all_except(&keep).map_err(failed)
 }
 

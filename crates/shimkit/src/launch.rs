@@ -11,6 +11,7 @@ use ::runtime::{Console, Deletion};
 use bytes::Bytes;
 use kernel::cgroup::Cgroup;
 use kernel::mount::Mount;
+use kernel::trace;
 use model::{Error, Result};
 use oci::runtime::Process as Document;
 
@@ -290,7 +291,10 @@ fn container(site: Site, init: Process, made: &Made) -> Container {
 
 /// In the child: makes the bundle ready, mounts the root file system and creates the container.
 fn create(site: &Site, creation: &Creation, console: Console) -> Result<Vec<u8>> {
-    rootfs::prepare(&site.bundle, &creation.options_json, &creation.program)?;
+    let id = site.id.as_str();
+    trace::during("job.fill-bundle", id, || {
+        rootfs::prepare(&site.bundle, &creation.options_json, &creation.program)
+    })?;
     let mount = |m: &wire::api::types::Mount| Mount {
         kind: m.r#type.clone(),
         source: m.source.clone(),
@@ -298,9 +302,9 @@ fn create(site: &Site, creation: &Creation, console: Console) -> Result<Vec<u8>>
         options: m.options.clone(),
     };
     let mounts: Vec<Mount> = creation.rootfs.iter().map(mount).collect();
-    rootfs::mount(&site.bundle, &mounts)?;
-    match site.create(console) {
-        Ok(pid) => Ok(Made::find(pid, site).to_text().into_bytes()),
+    trace::during("job.mount-rootfs", id, || rootfs::mount(&site.bundle, &mounts))?;
+    match trace::during("job.create", id, || site.create(console)) {
+        Ok(pid) => Ok(trace::during("job.look", id, || Made::find(pid, site)).to_text().into_bytes()),
         Err(error) => match rootfs::unmount(&site.bundle) {
             Ok(()) => Err(error),
             Err(second) => Err(error.beside(second)),
@@ -313,7 +317,7 @@ fn exec(site: &Site, exec_id: &str, json: &[u8], console: Console) -> Result<Vec
     let mut document: Document =
         serde_json::from_slice(json).map_err(|e| Error::unknown(format!("read process: {e}")))?;
     document.terminal = !matches!(console, Console::None);
-    let pid = site.exec(exec_id, &document, console)?;
+    let pid = trace::during("job.exec", exec_id, || site.exec(exec_id, &document, console))?;
     Ok(Made { pid, ..Made::default() }.to_text().into_bytes())
 }
 

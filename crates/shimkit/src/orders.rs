@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use ::runtime::{Deletion as Manner, Target};
+use kernel::trace;
 use model::{Error, Result};
 use wire::api::event::{TaskCheckpointed, TaskPaused, TaskResumed, TaskStart};
 use wire::api::task_v3 as api;
@@ -111,7 +112,7 @@ impl Shim {
         container.init.state.admit_init(admission(&order.verb))?;
         let site = container.site.clone();
         let spawned = match &order.verb {
-            OrderVerb::Start => spawn(|| site.start()),
+            OrderVerb::Start => spawn(|| trace::during("job.start", id, || site.start())),
             OrderVerb::Delete => spawn(|| remove(&site)),
             OrderVerb::Pause => spawn(|| site.pause()),
             OrderVerb::Resume => spawn(|| site.resume()),
@@ -250,8 +251,8 @@ fn spawn(work: impl FnOnce() -> Result<()>) -> Result<Job> {
 }
 
 fn remove(site: &Site) -> Result<()> {
-    site.delete(Manner::Stopped)?;
-    rootfs::unmount(&site.bundle)
+    trace::during("job.delete", &site.id, || site.delete(Manner::Stopped))?;
+    trace::during("job.unmount", &site.id, || rootfs::unmount(&site.bundle))
 }
 
 fn kill(site: &Site, number: i32, target: Target, paused: bool) -> Result<()> {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use ::runtime::Deletion;
 use kernel::process::{close_all_except, fork, install_fd, kill, set_subreaper};
+use kernel::trace;
 use model::{Error, Result};
 use prost::Message;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -41,6 +42,7 @@ const GOODBYE: Duration = Duration::from_millis(900);
 
 /// Runs the shim with the arguments after the program's name.
 pub fn main(arguments: impl IntoIterator<Item = String>) -> ExitCode {
+    trace::open();
     let done = match Flags::parse(arguments) {
         Ok(flags) if flags.version => print(&version()),
         Ok(flags) if flags.info => info(),
@@ -99,6 +101,7 @@ fn group(bundle: &Path, id: &str) -> Result<String> {
 }
 
 fn start(flags: &Flags) -> Result<()> {
+    let step = trace::begin();
     let bundle = std::env::current_dir().map_err(|e| Error::io("getwd", "", e))?;
     let params = bootstrap::read(flags, Environment::read(), &input()?)?;
     let name = group(&bundle, &params.id)?;
@@ -108,7 +111,9 @@ fn start(flags: &Flags) -> Result<()> {
     if let Place::Free(listener) = claim(&path)? {
         spawn(&params, &bundle, &path, listener).inspect_err(|_| remove_socket(&path))?;
     }
-    print(&bootstrap::answer(params.dialect, &format!("unix://{}", path.display())))
+    print(&bootstrap::answer(params.dialect, &format!("unix://{}", path.display())))?;
+    step.end("shim.bootstrap", &params.id);
+    Ok(())
 }
 
 /// Forks the serving process and places it: cgroup, oom score.
@@ -162,7 +167,8 @@ fn settle(bundle: &Path, listener: &UnixListener, core_scheduling: bool) -> Resu
     install_fd(log.as_ref().map_or(null.as_fd(), AsFd::as_fd), 2).map_err(failed)?;
     // Nothing that closes itself may be left when all is closed.
     drop((null, log));
-    close_all_except(&[listener.as_raw_fd()]).map_err(failed)
+    let keep: Vec<_> = [listener.as_raw_fd()].into_iter().chain(trace::held()).collect();
+    close_all_except(&keep).map_err(failed)
 }
 
 /// Keeps strangers off the cores that the process group runs on.

@@ -107,6 +107,10 @@ impl Bundle {
 
     /// Removes both directories, after everything below `rootfs` is unmounted. What is not there is no error.
     pub(crate) fn delete(&self) -> Result<()> {
+        kernel::trace::during("daemon.delete-bundle", "", || self.delete_all())
+    }
+
+    fn delete_all(&self) -> Result<()> {
         let rootfs = self.path.join("rootfs");
         match std::fs::remove_dir(&rootfs) {
             Ok(()) => {}

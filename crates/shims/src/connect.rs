@@ -55,7 +55,9 @@ impl Channel {
             return Err(Error::not_implemented(format!("shim protocol {:?}", endpoint.protocol)));
         }
         let path = socket_path(&endpoint.address)?;
+        let step = kernel::trace::begin();
         let socket = tokio::time::timeout(limits.dial, UnixStream::connect(&path)).await;
+        step.end("daemon.connect", "");
         let socket = socket.map_err(|_| Error::deadline(format!("dial {:?}", endpoint.address)))?;
         let socket = socket.map_err(|e| {
             let text = format!("dial {:?}: {}", endpoint.address, os_text(&e));
@@ -113,7 +115,10 @@ impl Channel {
             metadata: self.metadata.clone(),
             timeout: call.limit,
         };
-        self.client.call(invocation).await.map_err(|e| match e {
+        let step = kernel::trace::begin();
+        let answer = self.client.call(invocation).await;
+        step.end("daemon.call", call.method);
+        answer.map_err(|e| match e {
             ttrpc::client::Error::Closed => Failure::Closed,
             ttrpc::client::Error::Deadline => {
                 Failure::Refused(Error::deadline(format!("shim: {}", call.method)))

@@ -124,7 +124,10 @@ impl Inner {
         };
         let spec = making.container.spec.as_ref().map(|any| any.value.clone()).unwrap_or_default();
         let bundle = bundle.clone();
-        blocking(move || bundle.create(&spec, (name, &text))).await
+        let step = kernel::trace::begin();
+        let made = blocking(move || bundle.create(&spec, (name, &text))).await;
+        step.end("daemon.make-bundle", &making.container.id);
+        made
     }
 
     /// Starts or joins the shim and has it create the task.

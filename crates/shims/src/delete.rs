@@ -43,7 +43,9 @@ impl Inner {
                 shim.shut_down(self).await;
             }
         };
+        let step = kernel::trace::begin();
         let (mut deleted, ()) = tokio::join!(blocking(move || at_once.delete()), end);
+        step.end("daemon.end-shim-and-bundle", &shim.id);
         if deleted.is_err() {
             // The shim may have written into the bundle with its last breath.
             deleted = blocking(move || later.delete()).await;

@@ -71,7 +71,9 @@ impl Run<'_> {
     pub(crate) async fn finish(self) -> Result<Outcome> {
         let (mut out, out_end) = Capture::open()?;
         let (mut err, err_end) = Capture::open()?;
+        let step = kernel::trace::begin();
         let mut child = self.spawn(out_end, err_end)?;
+        step.end("daemon.spawn", "");
         let group = child.id();
         let stdin = child.stdin.take();
         let work = async {

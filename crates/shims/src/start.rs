@@ -53,7 +53,10 @@ impl Binaries {
             errors: Errors::Joined,
             limit: self.setup.limits.start,
         };
-        run.finish().await?.into_output()
+        let step = kernel::trace::begin();
+        let output = run.finish().await?.into_output();
+        step.end("daemon.start-shim", start.id);
+        output
     }
 
     /// Has a shim's binary clean up after its dead process: kills the container and unmounts its root.

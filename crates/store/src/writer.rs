@@ -91,7 +91,9 @@ impl Writer {
                     events.append(&mut run_one(job.as_mut(), &tree, &mut changes));
                 }
                 drop(tree);
+                let step = kernel::trace::begin();
                 failed = self.commit(changes).err();
+                step.end("store.commit", "");
                 if failed.is_some() {
                     self.opened.renew();
                 }

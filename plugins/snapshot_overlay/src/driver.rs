@@ -43,10 +43,12 @@ impl Driver for Overlay {
 
     fn create(&self, layer: &Layer) -> Result<()> {
         let fresh = self.snapshots.join(format!("new-{}", layer.id));
+        let step = kernel::trace::begin();
         let made = self.fill(layer, &fresh).and_then(|()| {
             let path = self.dir(layer.id);
             rename(&fresh, &path).map_err(|e| Error::io("rename", &path, e))
         });
+        step.end("daemon.make-snapshot", "");
         let Err(error) = made else { return Ok(()) };
         match remove_dir_all(&fresh) {
             Err(e) if e.kind() != ErrorKind::NotFound => Err(error.beside(Error::io("remove", &fresh, e))),

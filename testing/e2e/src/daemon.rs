@@ -51,6 +51,8 @@ pub struct Start {
     pub config: String,
     /// `--log-level`.
     pub log_level: &'static str,
+    /// More variables for its environment.
+    pub env: Vec<(&'static str, PathBuf)>,
 }
 
 /// A running daemon and its directory `<dir>/{root,state,s,sock,log,config.toml}`.
@@ -91,6 +93,7 @@ impl Start {
             dist: dist(),
             config: String::new(),
             log_level: "debug",
+            env: Vec::new(),
         }
     }
 }
@@ -287,6 +290,7 @@ impl Daemon {
         command.args(["--log-level", self.start.log_level, "--config"]).arg(self.dir.join("config.toml"));
         command.arg("--root").arg(self.dir.join("root")).arg("--state").arg(self.dir.join("state"));
         command.arg("--address").arg(self.address()).env("PATH", path);
+        command.envs(self.start.env.iter().map(|(key, value)| (key, value)));
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         Ok(command)
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 use kernel::namespace::Namespaces;
 use kernel::process::{Child, wait_pid};
 use kernel::procfs::{self, ProcFs};
-use kernel::{namespace, netns, pidfd, userns};
+use kernel::{namespace, netns, pidfd, trace, userns};
 use oci::runtime::{ContainerProcessState, Hooks, LinuxSeccomp, State};
 use rustix::process::PidfdGetfdFlags;
 
@@ -83,7 +83,7 @@ impl<'a> Outside<'a> {
 
     fn follow(&mut self, child: &Child, channel: &Channel) -> Result<()> {
         let starting = |error: Error| error.during("unable to start container process");
-        self.note(child.pid)?;
+        trace::during("runtime.note", self.create.id, || self.note(child.pid))?;
         self.help(child, channel).map_err(starting)?;
         loop {
             let during_init = |text: String| Error::unknown(text).during("error during container init");

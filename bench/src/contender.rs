@@ -1,0 +1,111 @@
+//! One daemon under measurement.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use e2e::{Client, Daemon, Kind, Start};
+
+use crate::peer::Peer;
+use crate::table::{Column, Row};
+use crate::{memory, pid};
+
+/// How much is measured.
+#[derive(Debug, Clone, Copy)]
+pub struct Effort {
+    /// How often everybody has a turn.
+    pub rounds: usize,
+    /// Cycles and execs of a turn.
+    pub cycles: usize,
+    /// Containers that run at once when memory is measured.
+    pub containers: usize,
+}
+
+/// One daemon under measurement.
+pub struct Contender {
+    daemon: Daemon,
+    peer: Peer,
+    column: Column,
+}
+
+impl Contender {
+    /// Starts a daemon and gives it an image.
+    pub async fn enter(kind: Kind, title: &str) -> Result<Self> {
+        let start = Start { kind, client: Client::Ctr, log_level: "info", ..Start::new() };
+        let daemon = Daemon::start_with(start)?;
+        let mut column = Column::new(title);
+        column.set(Row::DaemonFresh, memory::pss_kib(pid(&daemon)?)? as f64 / 1024.0);
+        daemon.import_busybox()?;
+        let mut peer = Peer::connect(&daemon).await?;
+        column.set(Row::DaemonIdle, memory::pss_kib(pid(&daemon)?)? as f64 / 1024.0);
+        // The first cycle pays for what later ones find in the cache.
+        peer.cycle("warm").await?;
+        Ok(Self { daemon, peer, column })
+    }
+
+    /// What was measured so far.
+    pub fn column(&self) -> &Column {
+        &self.column
+    }
+
+    /// Ends the daemon and insists that nothing is left.
+    pub fn finish(self) -> Result<()> {
+        drop(self.peer);
+        self.daemon.finish()
+    }
+
+    /// A few cycles, a few execs, a few seconds of four workers.
+    pub async fn round(&mut self, effort: Effort) -> Result<()> {
+        for number in 0..effort.cycles {
+            let spent = self.peer.cycle(&format!("cycle-{number}")).await?;
+            self.column.add(Row::Cycle, spent);
+        }
+        self.peer.stay("host").await?;
+        for number in 0..effort.cycles {
+            let spent = self.peer.exec("host", &format!("exec-{number}")).await?;
+            self.column.add(Row::Exec, spent);
+        }
+        self.peer.leave("host").await?;
+        let rate = self.workers(Duration::from_secs(2)).await?;
+        self.column.add_number(Row::Workers, rate);
+        Ok(())
+    }
+
+    async fn workers(&self, time: Duration) -> Result<f64> {
+        let started = std::time::Instant::now();
+        let workers = (0..4).map(|worker| {
+            let mut peer = self.peer.clone();
+            tokio::spawn(async move {
+                let mut done = 0u32;
+                while started.elapsed() < time {
+                    peer.cycle(&format!("worker-{worker}-{done}")).await?;
+                    done += 1;
+                }
+                anyhow::Ok(done)
+            })
+        });
+        let mut done = 0;
+        for worker in workers.collect::<Vec<_>>() {
+            done += worker.await??;
+        }
+        Ok(f64::from(done) / started.elapsed().as_secs_f64())
+    }
+
+    /// Shim and daemon with many containers at once.
+    pub async fn memory(&mut self, containers: usize) -> Result<()> {
+        let ids: Vec<String> = (0..containers).map(|n| format!("stay-{n}")).collect();
+        let mut shims = 0;
+        for id in &ids {
+            self.peer.stay(id).await?;
+        }
+        for id in &ids {
+            shims += memory::pss_kib(self.daemon.shim_pid(id)?)?;
+        }
+        self.column.set(Row::Shim, shims as f64 / 1024.0 / containers as f64);
+        let daemon = memory::pss_kib(pid(&self.daemon)?)?;
+        self.column.set(Row::DaemonBusy, daemon as f64 / 1024.0);
+        for id in &ids {
+            self.peer.leave(id).await?;
+        }
+        Ok(())
+    }
+}

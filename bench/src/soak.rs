@@ -1,0 +1,88 @@
+//! Many cycles and execs on one daemon: what it and a shim hold at the start and at the end.
+
+use std::fs;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use e2e::{Client, Daemon, Kind, Start};
+
+use crate::peer::Peer;
+use crate::{memory, pid};
+
+/// How many cycles, and how many execs.
+const TIMES: usize = 5000;
+/// How many of each before the first look, so that what is made once is there.
+const WARM: usize = 50;
+
+/// What a process holds.
+#[derive(Debug, Clone, Copy)]
+struct Holding {
+    pss: u64,
+    files: usize,
+    threads: usize,
+}
+
+impl Holding {
+    fn of(pid: i32) -> Result<Self> {
+        let count = |name: &str| {
+            let path = format!("/proc/{pid}/{name}");
+            Ok::<_, anyhow::Error>(fs::read_dir(&path).with_context(|| format!("list {path}"))?.count())
+        };
+        Ok(Self { pss: memory::pss_kib(pid)?, files: count("fd")?, threads: count("task")? })
+    }
+}
+
+/// Runs them and prints the two looks.
+pub async fn run() -> Result<()> {
+    let start = Start { kind: Kind::Gantry, client: Client::Ctr, log_level: "info", ..Start::new() };
+    let daemon = Daemon::start_with(start)?;
+    daemon.import_busybox()?;
+    let mut peer = Peer::connect(&daemon).await?;
+    peer.stay("host").await?;
+    cycles(&mut peer, WARM).await?;
+    execs(&mut peer, WARM).await?;
+    let shim = daemon.shim_pid("host")?;
+    let look = || anyhow::Ok([Holding::of(pid(&daemon)?)?, Holding::of(shim)?]);
+    let before = look()?;
+    let begun = Instant::now();
+    cycles(&mut peer, TIMES).await?;
+    let between = begun.elapsed();
+    let after_cycles = look()?;
+    execs(&mut peer, TIMES).await?;
+    let after = look()?;
+    println!(
+        "{TIMES} cycles in {:.1} s, then {TIMES} execs in {:.1} s",
+        between.as_secs_f64(),
+        (begun.elapsed() - between).as_secs_f64()
+    );
+    println!("{:<26}{:>10}{:>14}{:>10}", "", "PSS, KiB", "descriptors", "threads");
+    for (when, looks) in [("at the start", before), ("after the cycles", after_cycles), ("at the end", after)]
+    {
+        for (who, held) in ["daemon", "shim"].into_iter().zip(looks) {
+            println!(
+                "{:<26}{:>10}{:>14}{:>10}",
+                format!("{who}, {when}"),
+                held.pss,
+                held.files,
+                held.threads
+            );
+        }
+    }
+    peer.leave("host").await?;
+    drop(peer);
+    daemon.finish()
+}
+
+async fn cycles(peer: &mut Peer, times: usize) -> Result<()> {
+    for number in 0..times {
+        peer.cycle(&format!("cycle-{number}")).await?;
+    }
+    Ok(())
+}
+
+async fn execs(peer: &mut Peer, times: usize) -> Result<()> {
+    for number in 0..times {
+        peer.exec("host", &format!("exec-{number}")).await?;
+    }
+    Ok(())
+}
