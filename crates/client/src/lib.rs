@@ -14,6 +14,7 @@ mod images;
 mod leases;
 mod namespaces;
 mod plugins;
+mod registries;
 mod sandboxes;
 mod snapshots;
 mod streams;
@@ -23,6 +24,7 @@ pub mod words;
 mod write;
 
 pub use connect::Client;
+pub use registries::answer_questions;
 pub use snapshots::Snapshotter;
 
 use model::{Result, Scope};

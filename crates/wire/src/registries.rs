@@ -33,6 +33,23 @@ impl model::registries::Phrases for Phrases {
     }
 }
 
+/// A question, if the message is one, from the side of those who are asked.
+pub fn read_question(message: model::Any) -> Option<Question> {
+    let AuthRequest { host, reference, wwwauthenticate } = Any::from(message).unpack()?.ok()?;
+    Some(Question { host, reference, challenges: wwwauthenticate })
+}
+
+/// An answer as a message.
+pub fn answer_message(credential: Credential) -> model::Any {
+    let (auth_type, username, secret) = match credential {
+        Credential::None => (AuthType::None, String::new(), String::new()),
+        Credential::Basic { username, secret } => (AuthType::Credentials, username, secret),
+        Credential::Refresh(secret) => (AuthType::Refresh, String::new(), secret),
+        Credential::Header(secret) => (AuthType::Header, String::new(), secret),
+    };
+    Any::pack(&AuthResponse { auth_type: auth_type.into(), secret, username, expire_at: None }).into()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,10 +67,13 @@ mod tests {
             let answer =
                 AuthResponse { auth_type, secret: "s".into(), username: "u".into(), expire_at: None };
             assert!(Phrases.answer(Any::pack(&answer).into()).is_ok_and(|got| got == expected), "{kind:?}");
+            assert!(Phrases.answer(answer_message(expected.clone())).is_ok_and(|got| got == expected));
         }
         assert!(Phrases.answer(Any::pack(&AuthRequest::default()).into()).is_err());
         let question =
             Phrases.question(Question { host: "h".into(), reference: "h/r:t".into(), challenges: vec![] });
         assert_eq!(question.type_name(), "containerd.types.transfer.AuthRequest");
+        assert!(read_question(question).is_some_and(|question| question.reference == "h/r:t"));
+        assert!(read_question(answer_message(Credential::None)).is_none());
     }
 }

@@ -1,7 +1,6 @@
 //! `gantry images export`
 
-use super::progress::Shown;
-use super::stream_id;
+use super::{progress, stream_id};
 use crate::{Context, output};
 use anyhow::{Context as _, Result, bail};
 use model::leases;
@@ -27,6 +26,8 @@ pub struct Export {
     /// Every platform.
     #[arg(long)]
     all_platforms: bool,
+    #[command(flatten)]
+    progress: progress::Flag,
     /// The archive; - for standard output.
     archive: String,
     /// The images.
@@ -46,7 +47,8 @@ impl Export {
 
     async fn export(&self, cx: &Context, archive: &mut (dyn AsyncWrite + Send + Unpin)) -> Result<()> {
         let id = stream_id("export");
-        let request = self.request(id.clone())?;
+        let shown = Arc::new(self.progress.shown(cx, progress::To::Err));
+        let request = Request { progress: Some(shown.clone()), ..self.request(id.clone())? };
         let scope = cx.lease().await?;
         let done = async {
             let stream = cx.services.streams.open(&scope, &id).await?;
@@ -58,7 +60,7 @@ impl Export {
             };
             tokio::try_join!(transfer, drain(&*stream, archive))
         };
-        if let Err(e) = done.await {
+        if let Err(e) = shown.watch(done).await {
             cx.release(&scope).await.unwrap_or_else(|second| output::complain(&second));
             return Err(e);
         }
@@ -84,7 +86,7 @@ impl Export {
         Ok(Request {
             source: Endpoint::ImageStore(Box::new(store)),
             destination: Endpoint::Export(export),
-            progress: Some(Arc::new(Shown::new())),
+            progress: None,
         })
     }
 }

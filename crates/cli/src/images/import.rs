@@ -1,6 +1,6 @@
 //! `gantry images import`
 
-use super::progress::Shown;
+use super::progress::{self, Shown};
 use super::stream_id;
 use crate::Context;
 use anyhow::{Context as _, Result};
@@ -9,7 +9,11 @@ use model::Scope;
 use model::streams::{Sink, Stream};
 use model::transfer::{self, Endpoint, ImageReference, ImageStore, Progress, ProgressSink, Request, Unpack};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt};
+
+/// How often it is told how much of the archive is read.
+const NEWS: Duration = Duration::from_millis(300);
 
 /// Read images from an archive.
 #[derive(Debug, clap::Args)]
@@ -44,6 +48,8 @@ pub struct Import {
     /// The snapshotter's name.
     #[arg(long, env = "CONTAINERD_SNAPSHOTTER", default_value = "overlayfs")]
     snapshotter: String,
+    #[command(flatten)]
+    progress: progress::Flag,
     /// The archive; - for standard input.
     archive: String,
 }
@@ -71,16 +77,19 @@ impl Import {
         let stream = cx.services.streams.open(scope, &id).await?;
         let import =
             transfer::Import { stream: id, media_type: String::new(), force_compress: self.compress_blobs };
-        let shown = Arc::new(Shown::new());
+        let shown = Arc::new(self.progress.shown(cx, progress::To::Out));
         let request = Request {
             source: Endpoint::Import(import),
             destination: Endpoint::ImageStore(Box::new(store)),
             progress: Some(shown.clone()),
         };
-        let done = tokio::select! {
-            done = cx.services.transfer.transfer(scope, request) => done.map_err(Into::into),
-            Err(e) = archive.feed(&*stream, &shown) => Err(e),
+        let work = async {
+            tokio::select! {
+                done = cx.services.transfer.transfer(scope, request) => done.map_err(Into::into),
+                Err(e) = archive.feed(&*stream, &shown) => Err(e),
+            }
         };
+        let done = shown.watch(work).await;
         stream.close().await;
         done
     }
@@ -128,6 +137,7 @@ impl<'a> Archive<'a> {
     async fn feed(&mut self, stream: &dyn Stream, shown: &Shown) -> Result<()> {
         let mut sink = Sink::new(stream);
         let mut sent = 0;
+        let mut told = None;
         loop {
             let mut buffer = bytes::BytesMut::with_capacity(model::streams::FRAME);
             if self.bytes.read_buf(&mut buffer).await.context("read the archive")? == 0 {
@@ -138,7 +148,9 @@ impl<'a> Archive<'a> {
             if sink.write(Bytes::from(buffer)).await.is_err() {
                 std::future::pending::<()>().await;
             }
-            if self.size > 0 {
+            let due = told.is_none_or(|at: Instant| at.elapsed() > NEWS);
+            if self.size > 0 && (due || sent >= self.size) {
+                told = Some(Instant::now());
                 shown.report(self.progress(sent));
             }
         }
@@ -146,7 +158,7 @@ impl<'a> Archive<'a> {
 
     fn progress(&self, sent: u64) -> Progress {
         Progress {
-            event: "reading".into(),
+            event: if sent < self.size { "reading".into() } else { "read".into() },
             name: self.name.into(),
             progress: sent.cast_signed(),
             total: self.size.cast_signed(),

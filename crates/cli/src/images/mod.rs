@@ -1,10 +1,14 @@
 //! `gantry images`
 
+mod bars;
 mod check;
 mod export;
 mod import;
 mod list;
 mod progress;
+mod pull;
+mod push;
+mod registry;
 mod remove;
 mod tag;
 mod tree;
@@ -27,6 +31,10 @@ pub enum Images {
     /// List images.
     #[command(visible_alias = "ls")]
     List(list::List),
+    /// Bring an image from a registry, and unpack it.
+    Pull(pull::Pull),
+    /// Bring an image to a registry.
+    Push(push::Push),
     /// Remove images.
     #[command(visible_alias = "delete", visible_alias = "del", visible_alias = "rm")]
     Remove(remove::Remove),
@@ -41,6 +49,8 @@ impl Images {
             Images::Export(verb) => verb.run(cx).await,
             Images::Import(verb) => verb.run(cx).await,
             Images::List(verb) => verb.run(cx).await,
+            Images::Pull(verb) => verb.run(cx).await,
+            Images::Push(verb) => verb.run(cx).await,
             Images::Remove(verb) => verb.run(cx).await,
             Images::Tag(verb) => verb.run(cx).await,
         }

@@ -1,0 +1,89 @@
+//! `gantry images pull`
+
+use super::{progress, registry};
+use crate::Context;
+use anyhow::{Context as _, Result, ensure};
+use model::transfer::{Endpoint, ImageStore, Request, Unpack};
+use std::sync::Arc;
+
+/// Bring an image from a registry, and unpack it.
+#[derive(Debug, clap::Args)]
+pub struct Pull {
+    #[command(flatten)]
+    registry: registry::Flags,
+    #[command(flatten)]
+    progress: progress::Flag,
+    /// The snapshotter's name.
+    #[arg(long, env = "CONTAINERD_SNAPSHOTTER", default_value = "overlayfs")]
+    snapshotter: String,
+    /// Labels for the image, key=value.
+    #[arg(long)]
+    label: Vec<String>,
+    /// Only these platforms.
+    #[arg(long, conflicts_with = "all_platforms")]
+    platform: Vec<String>,
+    /// Every platform; none is unpacked.
+    #[arg(long)]
+    all_platforms: bool,
+    /// Leave the manifests and configs of other platforms out. Such an image may not be pushed.
+    #[arg(long)]
+    skip_metadata: bool,
+    /// Do not unpack.
+    #[arg(long)]
+    no_unpack: bool,
+    /// Print the name of the top snapshot.
+    #[arg(long)]
+    print_chainid: bool,
+    /// Not offered: the daemon's configuration says it.
+    #[arg(long, hide = true)]
+    max_concurrent_downloads: Option<u32>,
+    /// Not offered: the daemon's configuration says it.
+    #[arg(long, hide = true)]
+    sync_fs: bool,
+    /// The image.
+    reference: String,
+}
+
+impl Pull {
+    pub(crate) async fn run(self, cx: &Context) -> Result<u8> {
+        let registry = self.registry.registry(&self.reference)?;
+        ensure!(
+            self.max_concurrent_downloads.is_none(),
+            "--max-concurrent-downloads is not offered: max_concurrent_downloads in the daemon's configuration says it"
+        );
+        let store = self.store()?;
+        let shown = Arc::new(self.progress.shown(cx, progress::To::Out));
+        let request = Request {
+            source: Endpoint::Registry(Box::new(registry.end.clone())),
+            destination: Endpoint::ImageStore(Box::new(store)),
+            progress: Some(shown.clone()),
+        };
+        let pulling = async { Ok(cx.services.transfer.transfer(&cx.scope, request).await?) };
+        shown
+            .watch(registry.answering(cx, &cx.scope, pulling))
+            .await
+            .with_context(|| format!("pull {}", self.reference))?;
+        Ok(0)
+    }
+
+    fn store(&self) -> Result<ImageStore> {
+        let mut platforms =
+            self.platform.iter().map(|p| oci::Platform::parse(p)).collect::<Result<Vec<_>, _>>()?;
+        if platforms.is_empty() && !self.all_platforms {
+            platforms.push(oci::Platform::host(""));
+        }
+        let unpack = |platform: &oci::Platform| Unpack {
+            platform: Some(platform.clone()),
+            snapshotter: self.snapshotter.clone(),
+        };
+        let unpacks = if self.no_unpack { Vec::new() } else { platforms.iter().map(unpack).collect() };
+        Ok(ImageStore {
+            name: self.reference.clone(),
+            labels: crate::context::parse_labels(&self.label)?,
+            platforms,
+            all_metadata: !self.skip_metadata,
+            unpacks,
+            ..ImageStore::default()
+        })
+    }
+}

@@ -1,0 +1,152 @@
+//! How a registry is reached, and who the user is there.
+//!
+//! The daemon speaks to the registry. What it needs to know beside the reference is on its own disk (`--hosts-dir`),
+//! except for credentials: those it asks for, over a stream, and gets them for the reference they were given for.
+
+use crate::{Context, terminal};
+use anyhow::{Result, bail, ensure};
+use async_trait::async_trait;
+use model::Scope;
+use model::registries::{Credential, Credentials, Question};
+use model::transfer;
+
+/// Flags of those who go to a registry.
+#[derive(Debug, clap::Args)]
+pub struct Flags {
+    /// The user's name and password, NAME:PASSWORD; a password that is left out is asked for.
+    #[arg(long, short)]
+    user: Option<String>,
+    /// A token with which to get tokens.
+    #[arg(long, conflicts_with = "user")]
+    refresh: Option<String>,
+    /// Speak HTTP without TLS.
+    #[arg(long)]
+    plain_http: bool,
+    /// The directory with hosts.toml files, on the daemon's machine.
+    #[arg(long)]
+    hosts_dir: Option<String>,
+    /// Not offered: goes into a hosts.toml.
+    #[arg(long, short = 'k', hide = true)]
+    skip_verify: bool,
+    /// Not offered: goes into a hosts.toml.
+    #[arg(long, hide = true)]
+    tlscacert: Option<String>,
+    /// Not offered: goes into a hosts.toml.
+    #[arg(long, hide = true)]
+    tlscert: Option<String>,
+    /// Not offered: goes into a hosts.toml.
+    #[arg(long, hide = true)]
+    tlskey: Option<String>,
+    /// Not offered: the daemon's log tells.
+    #[arg(long, hide = true)]
+    http_dump: bool,
+    /// Not offered: the daemon's log tells.
+    #[arg(long, hide = true)]
+    http_trace: bool,
+    /// Not offered: the daemon does it.
+    #[arg(long, hide = true)]
+    local: bool,
+}
+
+/// An end of a transfer and who answers the daemon's questions about it.
+pub struct Registry {
+    /// The end.
+    pub end: transfer::Registry,
+    known: Option<Known>,
+}
+
+/// What is shown to registries for one reference.
+struct Known {
+    reference: String,
+    credential: Credential,
+}
+
+impl Flags {
+    /// The registry behind a reference.
+    ///
+    /// # Errors
+    /// A flag that is not offered, with what to do instead; no password and nobody to ask.
+    pub fn registry(&self, reference: &str) -> Result<Registry> {
+        self.refuse()?;
+        let known = self.credential()?.map(|credential| Known { reference: reference.into(), credential });
+        let auth_stream = if known.is_some() { super::stream_id("auth") } else { String::new() };
+        let end = transfer::Registry {
+            reference: reference.into(),
+            host_dir: self.hosts_dir.clone().unwrap_or_default(),
+            default_scheme: if self.plain_http { "http".into() } else { String::new() },
+            auth_stream,
+            ..transfer::Registry::default()
+        };
+        Ok(Registry { end, known })
+    }
+
+    /// Refuses what only a client that goes to the registry itself could do.
+    fn refuse(&self) -> Result<()> {
+        let hosts = "the daemon goes to the registry: write it into HOST/hosts.toml and pass --hosts-dir";
+        let log = "the daemon goes to the registry: its log tells with log level debug";
+        ensure!(
+            !self.local,
+            "--local is not offered: the daemon fetches and sends, and gantry only asks it to"
+        );
+        for (flag, given, why) in [
+            ("--skip-verify", self.skip_verify, hosts),
+            ("--tlscacert", self.tlscacert.is_some(), hosts),
+            ("--tlscert", self.tlscert.is_some(), hosts),
+            ("--tlskey", self.tlskey.is_some(), hosts),
+            ("--http-dump", self.http_dump, log),
+            ("--http-trace", self.http_trace, log),
+        ] {
+            ensure!(!given, "{flag} is not offered: {why}");
+        }
+        Ok(())
+    }
+
+    fn credential(&self) -> Result<Option<Credential>> {
+        if let Some(token) = &self.refresh {
+            return Ok(Some(Credential::Refresh(token.clone())));
+        }
+        let Some(user) = &self.user else { return Ok(None) };
+        let (username, secret) = match user.split_once(':') {
+            Some((name, password)) => (name, password.to_owned()),
+            None => (user.as_str(), terminal::ask_secret(&format!("password of {user:?}"))?),
+        };
+        if username.is_empty() {
+            bail!("--user {user:?} has no name; write NAME:PASSWORD");
+        }
+        Ok(Some(Credential::Basic { username: username.into(), secret }))
+    }
+}
+
+impl Registry {
+    /// Does the work and answers what the daemon asks meanwhile.
+    ///
+    /// # Errors
+    /// Those of the work; the stream of questions cannot be opened.
+    pub async fn answering<T>(
+        &self,
+        cx: &Context,
+        scope: &Scope,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let Some(known) = &self.known else { return work.await };
+        let stream = cx.services.streams.open(scope, &self.end.auth_stream).await?;
+        tokio::pin!(work);
+        let done = tokio::select! {
+            biased;
+            done = &mut work => return done,
+            // No more questions. The transfer says what came of it, also of a stream that broke.
+            _ = client::answer_questions(&*stream, known) => work.await,
+        };
+        stream.close().await;
+        done
+    }
+}
+
+#[async_trait]
+impl Credentials for Known {
+    async fn ask(&self, question: Question) -> model::Result<Credential> {
+        // Nobody else's questions are answered.
+        let ours = question.reference == self.reference;
+        Ok(if ours { self.credential.clone() } else { Credential::None })
+    }
+}
