@@ -1,7 +1,7 @@
 //! Containers: records of what tasks are made from.
 
 use crate::database::Database;
-use crate::gc::Pressure;
+use crate::gc::Gone;
 use crate::{clock, masks};
 use async_trait::async_trait;
 use model::containers::Container;
@@ -18,7 +18,6 @@ const MUTABLE: [&str; 5] = ["labels", "spec", "extensions", "image", "snapshotke
 /// The containers of the store.
 pub(crate) struct Containers {
     pub(crate) database: Arc<Database>,
-    pub(crate) pressure: Arc<Pressure>,
 }
 
 #[async_trait]
@@ -78,13 +77,12 @@ impl model::containers::Containers for Containers {
     }
 
     async fn delete(&self, scope: &Scope, id: &str) -> Result<()> {
-        let (namespace, id, pressure) = (scope.namespace.clone(), id.to_owned(), self.pressure.clone());
-        let write = self.database.write(move |tx| {
+        let (namespace, id) = (scope.namespace.clone(), id.to_owned());
+        let write = self.database.remove(Gone::Holder, move |tx| {
             if containers::find(tx, &namespace, &id)?.is_none() {
                 return Err(Error::not_found(format!("container {id}")));
             }
             containers::delete(tx, &namespace, &id)?;
-            pressure.removed();
             tx.emit(&namespace, Event::ContainerDelete { id });
             Ok(())
         });

@@ -22,7 +22,7 @@ mod writer;
 use crate::claims::Claims;
 use crate::database::Database;
 use crate::disk::{disk, to_end};
-use crate::gc::Pressure;
+use crate::gc::{Gone, Pressure};
 use crate::{clock, leased, masks};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -122,14 +122,13 @@ impl model::content::Content for Content {
     }
 
     async fn delete(&self, scope: &Scope, digest: &Digest) -> Result<()> {
-        let (scope, digest, pressure) = (scope.clone(), digest.clone(), self.pressure.clone());
-        let write = self.database.write(move |tx| {
+        let (scope, digest) = (scope.clone(), digest.clone());
+        let write = self.database.remove(Gone::Content, move |tx| {
             if !content::exists(tx, &scope.namespace, &digest)? {
                 return Err(missing(&digest));
             }
             content::delete(tx, &scope.namespace, digest.as_str())?;
             leased::remove(tx, &scope, &leased::content(digest.as_str()))?;
-            pressure.content_removed();
             tx.emit(&scope.namespace, Event::ContentDelete { digest: digest.to_string() });
             Ok(())
         });

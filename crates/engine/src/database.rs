@@ -1,6 +1,6 @@
 //! The store, from the asynchronous side: short reads run in place, writes are queued and awaited.
 
-use crate::gc::Pressure;
+use crate::gc::{Gone, Pressure};
 use model::{Error, Result};
 use std::sync::Arc;
 use store::{ReadTx, Store, WriteTx};
@@ -31,11 +31,22 @@ impl Database {
         &self,
         closure: impl FnOnce(&mut WriteTx<'_>) -> Result<R> + Send + 'static,
     ) -> Result<R> {
-        let result = self.write_unnoticed(closure).await;
-        if result.is_ok() {
-            self.pressure.mutated();
-        }
-        result
+        let pressure = self.pressure.clone();
+        self.queue(closure, move || pressure.mutated()).await
+    }
+
+    /// A write that removes something; the collector hears of it when it is durable.
+    pub(crate) async fn remove<R: Send + 'static>(
+        &self,
+        gone: Gone,
+        closure: impl FnOnce(&mut WriteTx<'_>) -> Result<R> + Send + 'static,
+    ) -> Result<R> {
+        let pressure = self.pressure.clone();
+        let noticed = move || {
+            pressure.mutated();
+            pressure.removed(gone);
+        };
+        self.queue(closure, noticed).await
     }
 
     /// The collector's own writes: they are no reason to collect.
@@ -43,11 +54,23 @@ impl Database {
         &self,
         closure: impl FnOnce(&mut WriteTx<'_>) -> Result<R> + Send + 'static,
     ) -> Result<R> {
+        self.queue(closure, || ()).await
+    }
+
+    /// Queues a write and waits for it; `committed` is called once it is durable, whoever is gone by then.
+    async fn queue<R: Send + 'static>(
+        &self,
+        closure: impl FnOnce(&mut WriteTx<'_>) -> Result<R> + Send + 'static,
+        committed: impl FnOnce() + Send + 'static,
+    ) -> Result<R> {
         let closed = |_| Error::unavailable("the metadata database is closed");
         let room = self.room.clone().acquire_owned().await.map_err(closed)?;
         let (answer, wait) = oneshot::channel();
         self.store.write(closure, move |result| {
             drop(room);
+            if result.is_ok() {
+                committed();
+            }
             // Nobody may be waiting any more.
             let _ = answer.send(result);
         });

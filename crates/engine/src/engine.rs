@@ -97,11 +97,10 @@ impl Engine {
             stop: stopped,
         };
         let running = Running { stop, task: tokio::spawn(task.run()) };
-        let containers =
-            Arc::new(containers::Containers { database: database.clone(), pressure: pressure.clone() });
+        let containers = Arc::new(containers::Containers { database: database.clone() });
         let as_trait = |(name, s)| (name, Arc::new(s) as Arc<dyn model::snapshots::Snapshotter>);
         Ok(Self {
-            namespaces: Arc::new(namespaces::Namespaces { database: database.clone(), pressure }),
+            namespaces: Arc::new(namespaces::Namespaces { database: database.clone() }),
             tasks: Arc::new(Tasks::new(containers.clone(), parts.runtime)),
             containers,
             images: Arc::new(images::Images { database: database.clone(), collector: collector.clone() }),

@@ -18,5 +18,6 @@ mod sweep;
 
 pub use graph::{Collectible, Resource};
 pub use pressure::Pressure;
+pub(crate) use pressure::{Cleaned, Gone};
 pub use schedule::{Collector, Config, Stats};
 pub(crate) use schedule::{Disks, Task};

@@ -1,7 +1,7 @@
 //! Images: names for descriptors.
 
 use crate::database::Database;
-use crate::gc::Collector;
+use crate::gc::{Collector, Gone};
 use crate::{clock, leased, masks};
 use async_trait::async_trait;
 use model::events::Event;
@@ -72,8 +72,8 @@ impl model::images::Images for Images {
     }
 
     async fn delete(&self, scope: &Scope, delete: Delete) -> Result<()> {
-        let (scope, sync, pressure) = (scope.clone(), delete.sync, self.collector.pressure());
-        let write = self.database.write(move |tx| {
+        let (scope, sync) = (scope.clone(), delete.sync);
+        let write = self.database.remove(Gone::Holder, move |tx| {
             let name = delete.name;
             let Some(stored) = images::find(tx, &scope.namespace, &name)? else {
                 return Err(missing(&name));
@@ -87,7 +87,6 @@ impl model::images::Images for Images {
             }
             leased::remove(tx, &scope, &leased::image(&name))?;
             images::delete(tx, &scope.namespace, &name)?;
-            pressure.removed();
             tx.emit(&scope.namespace, Event::ImageDelete { name });
             Ok(())
         });

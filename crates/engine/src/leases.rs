@@ -1,7 +1,7 @@
 //! Leases: what keeps objects from the collector.
 
 use crate::database::Database;
-use crate::gc::Collector;
+use crate::gc::{Collector, Gone};
 use crate::{clock, masks};
 use async_trait::async_trait;
 use model::filters::Filters;
@@ -36,11 +36,10 @@ impl model::leases::Leases for Leases {
     }
 
     async fn delete(&self, scope: &Scope, delete: Delete) -> Result<()> {
-        let (namespace, id, pressure) = (scope.namespace.clone(), delete.id, self.collector.pressure());
-        let write = self.database.write(move |tx| {
+        let (namespace, id) = (scope.namespace.clone(), delete.id);
+        let write = self.database.remove(Gone::Holder, move |tx| {
             check(tx, &namespace, &id)?;
             leases::delete(tx, &namespace, &id)?;
-            pressure.removed();
             Ok(())
         });
         write.await?;
@@ -75,12 +74,11 @@ impl model::leases::Leases for Leases {
     }
 
     async fn delete_resource(&self, scope: &Scope, id: &str, resource: Resource) -> Result<()> {
-        let (namespace, id, pressure) = (scope.namespace.clone(), id.to_owned(), self.collector.pressure());
-        let write = self.database.write(move |tx| {
+        let (namespace, id) = (scope.namespace.clone(), id.to_owned());
+        let write = self.database.remove(Gone::Holder, move |tx| {
             check(tx, &namespace, &id)?;
             validate(&resource)?;
             leases::delete_resource(tx, &namespace, &id, &resource)?;
-            pressure.removed();
             Ok(())
         });
         write.await

@@ -1,7 +1,7 @@
 //! Namespaces: made with their first object or by themselves, removed when nothing is left in them.
 
 use crate::database::Database;
-use crate::gc::Pressure;
+use crate::gc::Gone;
 use async_trait::async_trait;
 use model::events::Event;
 use model::namespaces::NamespaceInfo;
@@ -12,7 +12,6 @@ use store::namespaces::{self, Contents};
 /// The namespaces of the store.
 pub(crate) struct Namespaces {
     pub(crate) database: Arc<Database>,
-    pub(crate) pressure: Arc<Pressure>,
 }
 
 #[async_trait]
@@ -72,9 +71,9 @@ impl model::namespaces::Namespaces for Namespaces {
     }
 
     async fn delete(&self, name: &str) -> Result<()> {
-        let (name, pressure) = (name.to_owned(), self.pressure.clone());
+        let name = name.to_owned();
         let published = name.clone();
-        let write = self.database.write(move |tx| {
+        let write = self.database.remove(Gone::Content, move |tx| {
             if namespaces::find(tx, &name)?.is_none() {
                 return Err(Error::not_found(format!("namespace {name:?}")));
             }
@@ -83,7 +82,6 @@ impl model::namespaces::Namespaces for Namespaces {
                 return Err(Error::failed_precondition(text));
             }
             namespaces::delete(tx, &name)?;
-            pressure.content_removed();
             tx.emit(&name, Event::NamespaceDelete { name: name.clone() });
             Ok(())
         });

@@ -20,7 +20,7 @@ mod create;
 
 use crate::database::Database;
 use crate::disk::{disk, to_end};
-use crate::gc::Pressure;
+use crate::gc::{Cleaned, Pressure};
 use crate::masks;
 use async_trait::async_trait;
 use backend::Backend;
@@ -67,7 +67,7 @@ impl Snapshotter {
     ///
     /// # Errors
     /// Those of the driver and of the store.
-    pub(crate) async fn sweep_backend(&self) -> Result<usize> {
+    pub(crate) async fn sweep_backend(&self) -> Result<Cleaned> {
         let (name, database) = (self.name.clone(), self.database.clone());
         self.backend.sweep(move || database.read(|tx| store::snapshots::numbers(tx, &name))).await
     }

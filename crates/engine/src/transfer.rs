@@ -178,6 +178,9 @@ impl Transfers {
     /// What a lease holds is held a while longer by another.
     async fn keep_for_later(&self, scope: &Scope, lease: &str) -> Result<()> {
         let held = self.leases.list_resources(scope, lease).await?;
+        if held.is_empty() {
+            return Ok(());
+        }
         let longer = self.lease(scope, ABANDONED).await?;
         for resource in held {
             self.leases.add_resource(scope, &longer, resource).await?;

@@ -2,6 +2,7 @@
 
 use super::{Content, disk, missing, shown, to_end};
 use crate::claims::Claim;
+use crate::gc::Gone;
 use crate::{clock, leased, masks};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -158,11 +159,11 @@ impl IngestWriter {
         masks::storable(&commit.labels)?;
         let (finished, claim) = self.finish(&commit).await?;
         let result = self.name(finished, commit).await;
+        drop(claim);
         if result.is_err() {
             // The bytes may have a place and no row.
-            self.content.pressure.content_removed();
+            self.content.pressure.removed(Gone::Content);
         }
-        drop(claim);
         result
     }
 

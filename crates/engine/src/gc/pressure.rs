@@ -16,6 +16,26 @@ pub(crate) struct Dirty {
     pub(crate) snapshotters: BTreeSet<String>,
 }
 
+/// What is gone.
+#[derive(Debug)]
+pub(crate) enum Gone {
+    /// A row that may have held others.
+    Holder,
+    /// The row of a blob or an ingest.
+    Content,
+    /// The row of a snapshot of this snapshotter.
+    Snapshot(String),
+}
+
+/// What a clean-up of one disk did.
+#[derive(Debug, Default)]
+pub(crate) struct Cleaned {
+    /// Things removed.
+    pub(crate) removed: usize,
+    /// Things without a row that somebody works on: the disk stays dirty.
+    pub(crate) claimed: usize,
+}
+
 /// Counts of changes since the last run, and the disks they left dirty.
 #[derive(Debug, Default)]
 pub struct Pressure {
@@ -38,22 +58,16 @@ impl Pressure {
         self.changed.notify_one();
     }
 
-    /// Something was removed that may have held other things.
-    pub(crate) fn removed(&self) {
+    /// Something is gone that may have held other things or left some without a row. Called when readers see it gone:
+    /// a run that looked earlier would take the disk for clean.
+    pub(crate) fn removed(&self, gone: Gone) {
+        match gone {
+            Gone::Holder => {}
+            Gone::Content => self.lock().content = true,
+            Gone::Snapshot(snapshotter) => drop(self.lock().snapshotters.insert(snapshotter)),
+        }
         self.deletions.fetch_add(1, Ordering::Relaxed);
         self.changed.notify_one();
-    }
-
-    /// A blob's row went, or its bytes have none.
-    pub(crate) fn content_removed(&self) {
-        self.lock().content = true;
-        self.removed();
-    }
-
-    /// A snapshot's row went, or its directory has none.
-    pub(crate) fn snapshots_removed(&self, snapshotter: &str) {
-        self.lock().snapshotters.insert(snapshotter.to_owned());
-        self.removed();
     }
 
     /// Whether a run has something to do.

@@ -4,7 +4,7 @@
 //! long runs take, so that collecting never takes more than its share of time. An idle daemon has no timer.
 
 use super::graph::Collectible;
-use super::pressure::{Dirty, Pressure};
+use super::pressure::{Dirty, Gone, Pressure};
 use super::sweep::{Swept, sweep};
 use crate::content::Content;
 use crate::database::Database;
@@ -94,7 +94,7 @@ impl Collector {
 
     /// Asks for a run because something that held other things is gone; does not wait.
     pub fn notice_removal(&self) {
-        self.pressure.removed();
+        self.pressure.removed(Gone::Holder);
     }
 
     pub(crate) fn pressure(&self) -> Arc<Pressure> {
@@ -237,7 +237,12 @@ impl Task {
         for (name, snapshotter) in &self.disks.snapshotters {
             if dirty.all || dirty.snapshotters.contains(name) {
                 match snapshotter.sweep_backend().await {
-                    Ok(n) => removed += n,
+                    Ok(cleaned) => {
+                        removed += cleaned.removed;
+                        if cleaned.claimed > 0 {
+                            again.snapshotters.insert(name.clone());
+                        }
+                    }
                     Err(e) => {
                         again.snapshotters.insert(name.clone());
                         failed = Some(e.during(format!("clean up snapshotter {name}")));
@@ -247,7 +252,10 @@ impl Task {
         }
         if dirty.all || dirty.content {
             match self.disks.content.sweep_backend().await {
-                Ok(n) => removed += n,
+                Ok(cleaned) => {
+                    removed += cleaned.removed;
+                    again.content |= cleaned.claimed > 0;
+                }
                 Err(e) => {
                     again.content = true;
                     failed = Some(e.during("clean up content"));

@@ -2,6 +2,7 @@
 
 use super::disk;
 use crate::claims::{Claim, Claims};
+use crate::gc::Cleaned;
 use model::snapshots::{Driver, Layer};
 use model::{Error, Result};
 use std::collections::HashSet;
@@ -77,24 +78,24 @@ impl Backend {
     pub(super) async fn sweep(
         &self,
         named: impl Fn() -> Result<HashSet<u64>> + Send + 'static,
-    ) -> Result<usize> {
+    ) -> Result<Cleaned> {
         let (driver, claims) = (self.driver.clone(), self.claims.clone());
         disk(move || {
             let found = driver.list()?;
             let known = named()?;
-            let suspects = found.into_iter().filter(|id| !known.contains(id));
-            let claimed: Vec<_> =
-                suspects.filter_map(|id| claims.try_hold(id).map(|claim| (id, claim))).collect();
-            if claimed.is_empty() {
-                return Ok(0);
+            let suspects: Vec<u64> = found.into_iter().filter(|id| !known.contains(id)).collect();
+            let held: Vec<_> =
+                suspects.iter().filter_map(|id| claims.try_hold(*id).map(|claim| (*id, claim))).collect();
+            let mut cleaned = Cleaned { removed: 0, claimed: suspects.len() - held.len() };
+            if held.is_empty() {
+                return Ok(cleaned);
             }
             let known = named()?;
-            let mut removed = 0;
-            for (id, _claim) in claimed.into_iter().filter(|(id, _)| !known.contains(id)) {
+            for (id, _claim) in held.into_iter().filter(|(id, _)| !known.contains(id)) {
                 driver.remove(id)?;
-                removed += 1;
+                cleaned.removed += 1;
             }
-            Ok(removed)
+            Ok(cleaned)
         })
         .await
     }

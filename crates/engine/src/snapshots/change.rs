@@ -2,6 +2,7 @@
 
 use super::create::{already_there, inherited};
 use super::{Snapshotter, backend_key, missing, missing_parent};
+use crate::gc::Gone;
 use crate::{clock, leased, masks};
 use model::events::Event;
 use model::snapshots::{Commit, Kind, Layer, Usage};
@@ -120,7 +121,7 @@ impl Snapshotter {
     /// Removes a snapshot's row; the collector removes its directory.
     pub(super) async fn remove_row(&self, scope: &Scope, key: &str) -> Result<()> {
         let (this, scope, key) = (self.clone(), scope.clone(), key.to_owned());
-        let write = self.database.write(move |tx| {
+        let write = self.database.remove(Gone::Snapshot(self.name.to_string()), move |tx| {
             let ledger = this.ledger(&scope);
             this.get(tx, &scope, &key)?;
             if ledger.has_children(tx, &key)? {
@@ -128,7 +129,6 @@ impl Snapshotter {
             }
             ledger.delete(tx, &key)?;
             leased::remove(tx, &scope, &leased::snapshot(&this.name, &key))?;
-            this.pressure.snapshots_removed(&this.name);
             let snapshotter = this.name.to_string();
             tx.emit(&scope.namespace, Event::SnapshotRemove { key, snapshotter });
             Ok(())

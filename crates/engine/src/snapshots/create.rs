@@ -1,6 +1,7 @@
 //! Making snapshots: checks, a directory, then the row.
 
 use super::{Snapshotter, backend_key, missing_parent};
+use crate::gc::Gone;
 use crate::{clock, leased, masks};
 use model::events::Event;
 use model::snapshots::{Kind, Layer, Prepare, Usage};
@@ -27,22 +28,27 @@ impl Snapshotter {
         self.database.read(|tx| leased::check(tx, &scope))?;
         let (id, claim) = self.backend.reserve().await;
         let layer = Layer { id, kind, parents, labels: inherited(&prepare.labels) };
-        let made = self.backend.run_claimed(layer.clone(), |driver, layer| driver.create(layer)).await;
-        if let Err(error) = made {
-            // The driver promises that nothing is left; if it broke off, the collector finds the rest.
-            self.pressure.snapshots_removed(&self.name);
-            return Err(error);
+        let result = self.create_claimed(scope, prepare, layer).await;
+        drop(claim);
+        if result.is_err() {
+            // If something broke off half-way, the collector finds the rest.
+            self.pressure.removed(Gone::Snapshot(self.name.to_string()));
         }
+        result
+    }
+
+    async fn create_claimed(&self, scope: Scope, prepare: Prepare, layer: Layer) -> Result<Vec<Mount>> {
+        let (id, kind) = (layer.id, layer.kind);
+        // The driver promises that nothing is left of a failure.
+        self.backend.run_claimed(layer.clone(), |driver, layer| driver.create(layer)).await?;
         let named = match self.backend.run_claimed(layer, |driver, layer| driver.mounts(layer)).await {
             Ok(mounts) => self.name_created(scope, prepare, (id, kind)).await.map(|()| mounts),
             Err(error) => Err(error),
         };
-        let result = match named {
+        match named {
             Ok(mounts) => Ok(mounts),
             Err(error) => Err(self.backend.discard(id, error).await),
-        };
-        drop(claim);
-        result
+        }
     }
 
     /// The one write that makes a directory a snapshot.
