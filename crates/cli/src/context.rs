@@ -104,6 +104,16 @@ pub fn unique() -> String {
     format!("{}-{}", jiff::Timestamp::now().as_nanosecond(), std::process::id())
 }
 
+/// A time as labels have it: RFC 3339 to the second.
+pub fn in_seconds(time: jiff::Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// The label that makes an object a root of its own, so that it stays.
+pub fn rooted() -> (String, String) {
+    (model::labels::GC_ROOT.into(), in_seconds(jiff::Timestamp::now()))
+}
+
 /// Reads `key=value` arguments; `key` alone means `true`.
 pub fn parse_labels(arguments: &[String]) -> Result<Labels> {
     let mut labels = Labels::new();

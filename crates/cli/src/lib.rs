@@ -9,6 +9,7 @@ mod accounts;
 mod containers;
 mod content;
 mod context;
+mod deprecations;
 mod events;
 mod images;
 mod info;
@@ -100,6 +101,9 @@ pub enum Command {
     /// Work with leases.
     #[command(subcommand)]
     Leases(leases::Leases),
+    /// See what is in use and will go away.
+    #[command(subcommand)]
+    Deprecations(deprecations::Deprecations),
     /// Work with containers.
     #[command(subcommand, visible_alias = "c", visible_alias = "container")]
     Containers(containers::Containers),
@@ -128,6 +132,7 @@ impl Command {
             Command::Content(noun) => noun.run(context).await,
             Command::Snapshots(noun) => noun.run(context).await,
             Command::Leases(noun) => noun.run(context).await,
+            Command::Deprecations(noun) => noun.run(context).await,
             Command::Containers(noun) => noun.run(context).await,
             Command::Tasks(noun) => noun.run(context).await,
             Command::Run(verb) => verb.run(context).await,

@@ -123,6 +123,17 @@ pub fn labels(labels: &Labels) -> String {
     labels.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(",")
 }
 
+/// Prints an object's labels.
+///
+/// # Errors
+/// Standard output is gone.
+pub fn print_labels(output: Output, of: &Labels) -> Result<()> {
+    match output {
+        Output::Table => line(labels(of)),
+        Output::Json => json(of),
+    }
+}
+
 /// A size in binary units: `1004.7 KiB`.
 pub fn binary_size(bytes: i64) -> String {
     scaled(bytes, 1024.0, &["B", "KiB", "MiB", "GiB", "TiB"], " ")

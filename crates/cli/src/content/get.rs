@@ -1,8 +1,8 @@
 //! `gantry content get`
 
+use super::{copy, digest};
 use crate::Context;
 use anyhow::Result;
-use std::io::Write;
 
 /// Write a blob to standard output.
 #[derive(Debug, clap::Args)]
@@ -13,16 +13,7 @@ pub struct Get {
 
 impl Get {
     pub(crate) async fn run(self, cx: &Context) -> Result<u8> {
-        let digest =
-            oci::Digest::parse(&self.digest).map_err(|e| anyhow::anyhow!("{:?}: {e}", self.digest))?;
-        let reader = cx.services.content.reader(&cx.scope, &digest).await?;
-        let mut offset = 0;
-        while offset < reader.size() {
-            let part = reader.read_at(offset, 1 << 20).await?;
-            anyhow::ensure!(!part.is_empty(), "blob {digest} ends after {offset} of {} bytes", reader.size());
-            std::io::stdout().write_all(&part)?;
-            offset += part.len() as u64;
-        }
+        copy(cx, &digest(&self.digest)?, &mut std::io::stdout()).await?;
         Ok(0)
     }
 }

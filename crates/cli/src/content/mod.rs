@@ -1,7 +1,16 @@
 //! `gantry content`
 
+mod active;
+mod edit;
 mod get;
+mod ingest;
+mod label;
 mod list;
+mod prune;
+mod remove;
+mod store;
+
+pub(crate) use store::{copy, digest, read};
 
 use crate::Context;
 use anyhow::Result;
@@ -9,39 +18,38 @@ use anyhow::Result;
 /// Work with content.
 #[derive(Debug, clap::Subcommand)]
 pub enum Content {
+    /// List what is being written.
+    Active(active::Active),
+    /// Edit a blob and print the digest of what it became.
+    Edit(edit::Edit),
     /// Write a blob to standard output.
     Get(get::Get),
+    /// Make a blob of standard input.
+    Ingest(ingest::Ingest),
+    /// Set or, with an empty value, clear labels.
+    Label(label::Label),
     /// List blobs.
     #[command(visible_alias = "ls")]
     List(list::List),
+    /// Give up content that is not needed.
+    #[command(subcommand)]
+    Prune(prune::Prune),
+    /// Remove blobs.
+    #[command(visible_alias = "delete", visible_alias = "del", visible_alias = "rm")]
+    Remove(remove::Remove),
 }
 
 impl Content {
     pub(crate) async fn run(self, cx: &Context) -> Result<u8> {
         match self {
+            Content::Active(verb) => verb.run(cx).await,
+            Content::Edit(verb) => verb.run(cx).await,
             Content::Get(verb) => verb.run(cx).await,
+            Content::Ingest(verb) => verb.run(cx).await,
+            Content::Label(verb) => verb.run(cx).await,
             Content::List(verb) => verb.run(cx).await,
+            Content::Prune(verb) => verb.run(cx).await,
+            Content::Remove(verb) => verb.run(cx).await,
         }
     }
-}
-
-/// A small blob, whole.
-///
-/// # Errors
-/// It is not there, or larger than `max` bytes.
-pub(crate) async fn read(cx: &Context, digest: &oci::Digest, max: u64) -> Result<Vec<u8>> {
-    let reader = cx.services.content.reader(&cx.scope, digest).await?;
-    anyhow::ensure!(reader.size() <= max, "blob {digest} has {} bytes, more than {max}", reader.size());
-    let mut bytes = Vec::with_capacity(reader.size() as usize);
-    while (bytes.len() as u64) < reader.size() {
-        let part = reader.read_at(bytes.len() as u64, 1 << 20).await?;
-        anyhow::ensure!(
-            !part.is_empty(),
-            "blob {digest} ends after {} of {} bytes",
-            bytes.len(),
-            reader.size()
-        );
-        bytes.extend_from_slice(&part);
-    }
-    Ok(bytes)
 }

@@ -1,8 +1,9 @@
 //! `gantry snapshots list`
 
+use super::word;
 use crate::{Context, Output, output};
 use anyhow::Result;
-use model::snapshots::{Kind, Snapshotter};
+use model::snapshots::Snapshotter;
 use output::Table;
 use serde_json::json;
 
@@ -32,13 +33,5 @@ impl List {
         }
         table.print()?;
         Ok(0)
-    }
-}
-
-fn word(kind: Kind) -> &'static str {
-    match kind {
-        Kind::View => "View",
-        Kind::Active => "Active",
-        Kind::Committed => "Committed",
     }
 }
