@@ -2,9 +2,12 @@
 
 mod bars;
 mod check;
+mod convert;
 mod export;
 mod import;
+mod label;
 mod list;
+mod mount;
 mod progress;
 mod pull;
 mod push;
@@ -12,7 +15,9 @@ mod registry;
 mod remove;
 mod tag;
 mod tree;
+mod uncompress;
 mod unpack;
+mod usage;
 
 pub(crate) use unpack::{Unpacked, unpack};
 
@@ -24,13 +29,21 @@ use anyhow::Result;
 pub enum Images {
     /// See which images are whole.
     Check(check::Check),
+    /// Make another form of an image.
+    Convert(convert::Convert),
     /// Write images to an archive.
     Export(export::Export),
     /// Read images from an archive.
     Import(import::Import),
+    /// Label an image.
+    Label(label::Label),
     /// List images.
     #[command(visible_alias = "ls")]
     List(list::List),
+    /// Mount an image's root file system on a directory.
+    Mount(mount::Mount),
+    /// Unmount what `mount` mounted.
+    Unmount(mount::Unmount),
     /// Bring an image from a registry, and unpack it.
     Pull(pull::Pull),
     /// Bring an image to a registry.
@@ -40,19 +53,26 @@ pub enum Images {
     Remove(remove::Remove),
     /// Give an image further names.
     Tag(tag::Tag),
+    /// Show what an image's snapshots occupy.
+    Usage(usage::Usage),
 }
 
 impl Images {
     pub(crate) async fn run(self, cx: &Context) -> Result<u8> {
         match self {
             Images::Check(verb) => verb.run(cx).await,
+            Images::Convert(verb) => verb.run(cx).await,
             Images::Export(verb) => verb.run(cx).await,
             Images::Import(verb) => verb.run(cx).await,
+            Images::Label(verb) => verb.run(cx).await,
             Images::List(verb) => verb.run(cx).await,
+            Images::Mount(verb) => verb.run(cx).await,
+            Images::Unmount(verb) => verb.run(cx).await,
             Images::Pull(verb) => verb.run(cx).await,
             Images::Push(verb) => verb.run(cx).await,
             Images::Remove(verb) => verb.run(cx).await,
             Images::Tag(verb) => verb.run(cx).await,
+            Images::Usage(verb) => verb.run(cx).await,
         }
     }
 }

@@ -29,9 +29,16 @@ pub async fn document<T: serde::de::DeserializeOwned>(cx: &Context, digest: &oci
 /// # Errors
 /// `no match for platform` naming the image; a missing or damaged blob.
 pub async fn choose(cx: &Context, name: &str, target: &Target) -> Result<Chosen> {
+    choose_for(cx, (name, target), &Matcher::only(&Platform::host(""))).await
+}
+
+/// Finds the manifest that a matcher likes best.
+///
+/// # Errors
+/// As [`choose`].
+pub async fn choose_for(cx: &Context, (name, target): (&str, &Target), matcher: &Matcher) -> Result<Chosen> {
     let mut digest = target.parse_digest()?;
     let (mut media_type, mut size) = (target.media_type.clone(), target.size);
-    let matcher = Matcher::only(&Platform::host(""));
     while oci::media_type::is_index(&media_type) {
         let index: oci::Index = document(cx, &digest).await?;
         let fitting = matcher.select(&index.manifests);

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use model::images::{Image, Target};
 use model::snapshots::{Commit, Prepare, Snapshotter};
 use model::{Labels, Mask, Scope};
-use oci::{Descriptor, Digest, ImageConfig};
+use oci::{Descriptor, Digest, ImageConfig, Matcher, Platform};
 use std::io::IsTerminal;
 
 /// An image whose layers are all snapshots.
@@ -21,8 +21,18 @@ pub struct Unpacked {
 
 /// Unpacks what is not unpacked yet. `scope` holds a lease.
 pub async fn unpack(cx: &Context, scope: &Scope, name: &str, snapshotter: &str) -> Result<Unpacked> {
+    unpack_for(cx, scope, (name, snapshotter), &Matcher::only(&Platform::host(""))).await
+}
+
+/// The same for the manifest that a matcher likes best.
+pub async fn unpack_for(
+    cx: &Context,
+    scope: &Scope,
+    (name, snapshotter): (&str, &str),
+    matcher: &Matcher,
+) -> Result<Unpacked> {
     let image = cx.services.images.get(scope, name).await?;
-    let chosen = tree::choose(cx, name, &image.target).await?;
+    let chosen = tree::choose_for(cx, (name, &image.target), matcher).await?;
     let layers = &chosen.manifest.layers;
     let diff_ids = &chosen.config.rootfs.diff_ids;
     ensure!(
