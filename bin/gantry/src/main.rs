@@ -38,6 +38,9 @@ fn main() {
 }
 
 fn run(cli: Cli) -> Result<u8> {
+    if let Some(done) = cli.command.alone() {
+        return done;
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("start")?;
     let timeout = cli.timeout;
     let done = runtime.block_on(async {
@@ -58,8 +61,11 @@ async fn drive(cli: Cli) -> Result<u8> {
     let timeout = if cli.connect_timeout.is_zero() { CONNECT } else { cli.connect_timeout };
     let client = Arc::new(Client::connect(&cli.address, timeout).await?);
     let context = Context { services: services(&client), scope, output: cli.output };
+    let shown = cli.command.shows_deprecations();
     let code = cli.command.run(&context).await?;
-    warn(&client).await;
+    if !shown {
+        warn(&client).await;
+    }
     Ok(code)
 }
 

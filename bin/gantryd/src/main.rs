@@ -23,6 +23,8 @@ pub const REVISION: &str = concat!("gantry-", env!("CARGO_PKG_VERSION"));
 
 /// How many pools of memory threads share.
 const ARENAS: i32 = 2;
+/// Blocks of memory from this size on go back to the kernel as soon as they are freed, bytes.
+const LARGE: i32 = 256 << 10;
 /// How many threads serve requests at most; the disk has threads of its own.
 const WORKERS: usize = 4;
 
@@ -79,12 +81,14 @@ fn run() -> Result<()> {
         tracing::warn!("{warning}");
     }
     kernel::trace::open();
-    if !kernel::memory::limit_arenas(ARENAS) {
+    if !(kernel::memory::limit_arenas(ARENAS) && kernel::memory::map_blocks_from(LARGE)) {
         tracing::warn!("the allocator keeps memory as it likes");
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(workers())
         .thread_keep_alive(Duration::from_secs(1))
+        // The disk's threads end after a second without work: a good time to tidy up after them.
+        .on_thread_stop(kernel::memory::trim)
         .enable_all()
         .build()
         .context("start the async runtime")?;

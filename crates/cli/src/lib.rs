@@ -6,6 +6,7 @@
 //! connecting (that is `bin/gantry`'s).
 
 mod accounts;
+mod completion;
 mod containers;
 mod content;
 mod context;
@@ -14,6 +15,7 @@ mod events;
 mod images;
 mod info;
 mod leases;
+mod man;
 mod mounts;
 mod namespaces;
 mod output;
@@ -115,9 +117,27 @@ pub enum Command {
     /// Print events as they happen.
     #[command(visible_alias = "event")]
     Events(events::Events),
+    /// Print the script that lets a shell complete gantry's words.
+    Completion(completion::Completion),
+    /// Write the manual into a directory.
+    Man(man::Man),
 }
 
 impl Command {
+    /// Does what needs no daemon; `None` for everything else.
+    pub fn alone(&self) -> Option<anyhow::Result<u8>> {
+        match self {
+            Command::Completion(verb) => Some(verb.run()),
+            Command::Man(verb) => Some(verb.run()),
+            _ => None,
+        }
+    }
+
+    /// Whether it shows deprecations itself, so that nobody need warn of them.
+    pub fn shows_deprecations(&self) -> bool {
+        matches!(self, Command::Deprecations(_))
+    }
+
     /// Does it. The value is the process' exit code.
     ///
     /// # Errors
@@ -137,6 +157,8 @@ impl Command {
             Command::Tasks(noun) => noun.run(context).await,
             Command::Run(verb) => verb.run(context).await,
             Command::Events(verb) => verb.run(context).await,
+            Command::Completion(verb) => verb.run(),
+            Command::Man(verb) => verb.run(),
         }
     }
 }

@@ -2,8 +2,9 @@
 
 mod outside;
 
+use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use kernel::cgroup::{Cgroup, Entry};
 use kernel::process::is_single_threaded;
@@ -39,6 +40,17 @@ pub struct Create<'a> {
     pub flags: Flags,
 }
 
+/// A container that was created.
+#[derive(Clone, Debug)]
+pub struct Created {
+    /// Its first process.
+    pub pid: i32,
+    /// Whether its pid namespace is its own, so that the kernel ends all processes with the first.
+    pub private_pids: bool,
+    /// Directories of its control group by controller.
+    pub cgroups: BTreeMap<String, PathBuf>,
+}
+
 /// What is opened and made before the first process is cloned.
 struct Parts {
     namespaces: NamespacePlan,
@@ -50,10 +62,10 @@ struct Parts {
 }
 
 impl Create<'_> {
-    /// Creates the container and returns the id of its first process. On failure nothing of it is left.
+    /// Creates the container. On failure nothing of it is left.
     ///
     /// The error's text is what follows `runc create failed: ` or `runc run failed: `, which the callers know apart.
-    pub fn run(self) -> Result<i32> {
+    pub fn run(self) -> Result<Created> {
         if !is_single_threaded() {
             return Err(Error::refused("a process with threads cannot create a container"));
         }
@@ -69,7 +81,7 @@ impl Create<'_> {
         created
     }
 
-    fn make(&self, bundle: &Bundle, directory: &Directory, console: Option<OwnedFd>) -> Result<i32> {
+    fn make(&self, bundle: &Bundle, directory: &Directory, console: Option<OwnedFd>) -> Result<Created> {
         let namespaces = NamespacePlan::open(&bundle.linux.namespaces, &bundle.linux.time_offsets)?;
         let program = bundle.linux.seccomp.as_ref().map(seccomp::compile).transpose()?;
         if let Some(program) = &program {
@@ -104,7 +116,7 @@ impl Create<'_> {
     }
 
     /// Clones the first process and sees it through until it is ready.
-    fn clone_init(&self, bundle: &Bundle, directory: &Directory, parts: &Parts) -> Result<i32> {
+    fn clone_init(&self, bundle: &Bundle, directory: &Directory, parts: &Parts) -> Result<Created> {
         let user_namespace = parts.namespaces.has_users();
         let cgroups = parts.cgroup.paths();
         let plan = Plan {
@@ -145,7 +157,10 @@ impl Create<'_> {
         drop(init);
         // With this end closed here too, the death of the process shows as the end of the conversation.
         drop(theirs);
-        trace::during("runtime.attend", self.id, || outside.attend(child, &ours))
+        let pid = trace::during("runtime.attend", self.id, || outside.attend(child, &ours))?;
+        let mut namespaces = bundle.linux.namespaces.iter();
+        let private_pids = namespaces.any(|one| one.kind == "pid" && one.path.is_empty());
+        Ok(Created { pid, private_pids, cgroups })
     }
 }
 

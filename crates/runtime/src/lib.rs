@@ -35,7 +35,7 @@ mod sync;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
-pub use create::Create;
+pub use create::{Create, Created};
 pub use error::{Error, Kind, Result};
 pub use exec::Exec;
 pub use features::features;

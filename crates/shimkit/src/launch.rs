@@ -7,9 +7,8 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use ::runtime::{Console, Deletion};
+use ::runtime::{Console, Created, Deletion};
 use bytes::Bytes;
-use kernel::cgroup::Cgroup;
 use kernel::mount::Mount;
 use kernel::trace;
 use model::{Error, Result};
@@ -304,7 +303,7 @@ fn create(site: &Site, creation: &Creation, console: Console) -> Result<Vec<u8>>
     let mounts: Vec<Mount> = creation.rootfs.iter().map(mount).collect();
     trace::during("job.mount-rootfs", id, || rootfs::mount(&site.bundle, &mounts))?;
     match trace::during("job.create", id, || site.create(console)) {
-        Ok(pid) => Ok(trace::during("job.look", id, || Made::find(pid, site)).to_text().into_bytes()),
+        Ok(created) => Ok(Made::of(&created).to_text().into_bytes()),
         Err(error) => match rootfs::unmount(&site.bundle) {
             Ok(()) => Err(error),
             Err(second) => Err(error.beside(second)),
@@ -331,12 +330,10 @@ struct Made {
 }
 
 impl Made {
-    /// Finds out about a new container; what cannot be found out is left empty.
-    fn find(pid: i32, site: &Site) -> Self {
-        let paths = Cgroup::of_pid(pid).map(|group| group.paths()).unwrap_or_default();
+    fn of(created: &Created) -> Self {
         let line = |(controller, path): (&String, &PathBuf)| format!("{controller}={}\n", path.display());
-        let cgroup = paths.iter().map(line).collect();
-        Self { pid, private_pids: rootfs::has_private_pids(&site.bundle), cgroup }
+        let cgroup = created.cgroups.iter().map(line).collect();
+        Self { pid: created.pid, private_pids: created.private_pids, cgroup }
     }
 
     fn to_text(&self) -> String {

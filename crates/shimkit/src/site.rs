@@ -5,11 +5,13 @@
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use ::runtime::{Console, Create, Deletion, Exec, Flags, Parent, Target};
+use ::runtime::{Console, Create, Created, Deletion, Exec, Flags, Parent, Target};
+use kernel::cgroup::Cgroup;
 use model::{Error, Result};
 use oci::runtime::{LinuxResources, Process};
 
 use crate::program::Program;
+use crate::rootfs;
 
 /// Directory of states when the options name none.
 pub const ROOT: &str = "/run/containerd/runc";
@@ -50,8 +52,8 @@ pub struct Site {
 }
 
 impl Site {
-    /// Creates the container on the caller's standard streams; returns its first process.
-    pub fn create(&self, console: Console) -> Result<i32> {
+    /// Creates the container on the caller's standard streams.
+    pub fn create(&self, console: Console) -> Result<Created> {
         let pid_file = self.bundle.join("init.pid");
         match &self.runtime {
             Runtime::Embedded => {
@@ -77,7 +79,7 @@ impl Site {
                     command.arg("--no-new-keyring");
                 }
                 program.run_on_streams(command.arg(&self.id), "create")?;
-                read_pid(&pid_file)
+                Ok(look(read_pid(&pid_file)?, &self.bundle))
             }
         }
     }
@@ -265,6 +267,12 @@ fn console_argument(command: &mut std::process::Command, console: &Console) {
     if let Console::Socket(path) = console {
         command.arg("--console-socket").arg(path);
     }
+}
+
+/// Finds out about a container that another program has made; what cannot be found out is left empty.
+fn look(pid: i32, bundle: &Path) -> Created {
+    let cgroups = Cgroup::of_pid(pid).map(|group| group.paths()).unwrap_or_default();
+    Created { pid, private_pids: rootfs::has_private_pids(bundle), cgroups }
 }
 
 fn read_pid(path: &Path) -> Result<i32> {

@@ -1,7 +1,7 @@
 //! `gantry snapshots remove`
 
 use crate::{Context, context};
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use model::snapshots::Snapshotter;
 
 /// Remove snapshots.
@@ -14,6 +14,9 @@ pub struct Remove {
 
 impl Remove {
     pub(crate) async fn run(self, cx: &Context, snapshots: &dyn Snapshotter) -> Result<u8> {
-        context::each(&self.keys, async |key| Ok(snapshots.remove(&cx.scope, key).await?)).await
+        context::each(&self.keys, async |key| {
+            snapshots.remove(&cx.scope, key).await.with_context(|| format!("remove snapshot {key:?}"))
+        })
+        .await
     }
 }

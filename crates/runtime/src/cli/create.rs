@@ -113,7 +113,7 @@ fn make(globals: &Globals, parsed: &Parsed, console: Console) -> Result<i32, Fai
             ..Flags::default()
         },
     };
-    Ok(create.run()?)
+    Ok(create.run()?.pid)
 }
 
 /// The socket given for the terminal.

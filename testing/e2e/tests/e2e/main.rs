@@ -25,6 +25,7 @@ mod absent;
 mod crash;
 mod events;
 mod images;
+mod manual;
 mod pull;
 mod refusals;
 mod restart;
@@ -33,6 +34,7 @@ mod services;
 mod specs;
 mod swaps;
 mod tasks;
+mod words;
 
 use e2e::{Client, Daemon, Start};
 
