@@ -2,13 +2,12 @@
 
 use crate::database::Database;
 use crate::gc::{Collector, Gone};
-use crate::{clock, masks};
+use crate::{clock, fresh, masks};
 use async_trait::async_trait;
 use model::filters::Filters;
 use model::leases::{Delete, Lease, Resource};
 use model::{Error, Labels, Result, Scope};
 use oci::Digest;
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 use store::{Rows, leases};
 
@@ -22,7 +21,7 @@ pub(crate) struct Leases {
 impl model::leases::Leases for Leases {
     async fn create(&self, scope: &Scope, id: &str, labels: Labels) -> Result<Lease> {
         let created_at = clock::now();
-        let id = if id.is_empty() { fresh_id(created_at.nanos) } else { id.to_owned() };
+        let id = if id.is_empty() { fresh::after(created_at.nanos) } else { id.to_owned() };
         let namespace = scope.namespace.clone();
         let write = self.database.write(move |tx| {
             if leases::exists(tx, &namespace, &id)? {
@@ -110,12 +109,4 @@ fn validate(resource: &Resource) -> Result<()> {
         ("snapshots", _) => Err(Error::invalid(format!("invalid snapshot resource type {kind}"))),
         _ => Err(Error::not_implemented(format!("resource type {kind} not supported yet"))),
     }
-}
-
-/// An id for a lease that has none: the nanosecond, then four random characters.
-fn fresh_id(nanos: u32) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let random = RandomState::new().build_hasher().finish();
-    let digits = (0..4).map(|i| char::from(ALPHABET[(random >> (6 * i) & 63) as usize]));
-    format!("{nanos}-{}", digits.collect::<String>())
 }
