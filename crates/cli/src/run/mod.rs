@@ -4,7 +4,6 @@ mod host;
 mod options;
 mod parse;
 mod remap;
-mod seccomp;
 
 pub(crate) use options::{Options, STOP_SIGNAL};
 

@@ -1,7 +1,7 @@
 //! What a container is made of: the flags of `run` and `containers create`, and the record they become.
 
 use super::remap::{self, Mapping};
-use super::{host, parse, seccomp};
+use super::{host, parse};
 use crate::context::parse_labels;
 use crate::images::{self, Unpacked};
 use crate::{Context, accounts, terminal};
@@ -320,7 +320,7 @@ impl Options {
         let mut spec = container.build(&root.run, &root.accounts, &host)?;
         if let (true, None, Some(linux)) = (self.seccomp, &self.seccomp_profile, &mut spec.linux) {
             let process = spec.process.as_ref().and_then(|p| p.capabilities.as_ref());
-            linux.seccomp = Some(seccomp::profile(process.map_or(&[][..], |c| &c.bounding)));
+            linux.seccomp = Some(spec::seccomp::profile(process.map_or(&[][..], |c| &c.bounding)));
         }
         Ok(spec)
     }
