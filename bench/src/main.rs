@@ -16,7 +16,8 @@ use contender::{Contender, Effort};
 const WHOLE: Effort = Effort { rounds: 6, cycles: 20, containers: 50 };
 const QUICK: Effort = Effort { rounds: 2, cycles: 10, containers: 10 };
 
-#[tokio::main]
+// One thread: what the client itself needs is to be little beside what is measured.
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
     match std::env::args().nth(1).as_deref() {
         None => compare(WHOLE).await?,

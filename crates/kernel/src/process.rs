@@ -18,7 +18,7 @@ pub use credentials::{
     Identity, clear_ids_for_user, join_session_keyring, keep_capabilities, set_no_new_privileges,
     set_undumpable,
 };
-pub use exec::{Program, exit_now, is_sealed, run_sealed};
+pub use exec::{Program, exit_now, is_sealed, run_sealed, sealed};
 pub use limits::{Limit, limit_by_name, set_limit};
 pub use wait::{Exit, set_death_signal, set_subreaper, wait_any, wait_pid};
 

@@ -219,10 +219,21 @@ fn join_cgroup(path: &str, pid: i32) -> Result<()> {
 /// Serves until told to end; then the socket is gone.
 fn serve(settings: Settings, listener: &UnixListener) -> Result<()> {
     set_subreaper().map_err(|e| Error::unknown(e.to_string()))?;
+    name_process();
     // The terminal of whoever started the daemon is no concern of the containers.
     kernel::signal::ignore(libc::SIGHUP);
     let listener = listener.try_clone().map_err(|e| Error::io("dup", &settings.socket, e))?;
     Shim::new(settings, listener)?.run()
+}
+
+/// Has the process's short name follow its first argument, whatever path it was executed by.
+fn name_process() {
+    let program = std::env::args_os().next().unwrap_or_default();
+    let name = Path::new(&program).file_name().unwrap_or_default().to_string_lossy().into_owned();
+    if let Ok(name) = std::ffi::CString::new(name) {
+        // Only people look at it.
+        let _ = rustix::thread::set_name(&name);
+    }
 }
 
 /// Serves in the foreground at `-socket`.

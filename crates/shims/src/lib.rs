@@ -21,6 +21,7 @@ mod options;
 mod reload;
 mod resolve;
 mod run;
+mod sealed;
 mod setup;
 mod shim;
 mod shims;

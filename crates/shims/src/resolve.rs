@@ -13,7 +13,7 @@ use std::sync::{Mutex, PoisonError};
 /// The shim that our own binary also answers for when it lies beside the daemon.
 const RUNC_SHIM: &str = "containerd-shim-runc-v2";
 /// The name of our own shim's binary.
-const OWN_SHIM: &str = "gantry-shim";
+pub(crate) const OWN_SHIM: &str = "gantry-shim";
 
 /// Finds shims' binaries.
 #[derive(Debug)]

@@ -4,9 +4,11 @@ use model::{Error, Result, error::os_text};
 use std::convert::Infallible;
 use std::ffi::OsString;
 use std::io::PipeWriter;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::unix::pipe::Receiver;
@@ -18,6 +20,8 @@ const OUTPUT_BYTES: usize = 10 << 20;
 /// One run of a shim's binary.
 pub(crate) struct Run<'a> {
     pub(crate) binary: &'a Path,
+    /// The same file where nobody can write it, to be executed in its place.
+    pub(crate) sealed: Option<Arc<OwnedFd>>,
     pub(crate) args: Vec<OsString>,
     pub(crate) env: Vec<(&'a str, OsString)>,
     /// The working directory.
@@ -107,8 +111,12 @@ impl Run<'_> {
             Errors::Joined => out.try_clone().map_err(joined)?,
             Errors::Apart => err,
         };
-        let mut command = Command::new(self.binary);
+        let mut command = match &self.sealed {
+            Some(file) => Command::new(format!("/proc/self/fd/{}", file.as_raw_fd())),
+            None => Command::new(self.binary),
+        };
         command
+            .arg0(self.binary)
             .args(&self.args)
             .envs(self.env.iter().map(|(key, value)| (key, value)))
             .current_dir(self.dir)
@@ -173,6 +181,7 @@ mod tests {
     fn shell(script: &str, errors: Errors) -> Run<'static> {
         Run {
             binary: Path::new("/bin/sh"),
+            sealed: None,
             args: vec!["-c".into(), script.into()],
             env: vec![("GREETING", "hello".into())],
             dir: Path::new("/"),

@@ -3,6 +3,7 @@
 use crate::bootstrap::{Endpoint, Start};
 use crate::bundle::Bundle;
 use crate::run::{Errors, Run};
+use crate::sealed::Sealed;
 use crate::setup::{LogLevel, Setup};
 use model::{Any, Error, Result, tasks::Exit};
 use prost::Message as _;
@@ -17,11 +18,12 @@ pub(crate) struct Binaries {
     setup: std::sync::Arc<Setup>,
     /// Binaries that turned out to be older than the message they get on standard input.
     legacy: Mutex<HashSet<PathBuf>>,
+    sealed: Sealed,
 }
 
 impl Binaries {
     pub(crate) fn new(setup: std::sync::Arc<Setup>) -> Self {
-        Self { setup, legacy: Mutex::default() }
+        Self { setup, legacy: Mutex::default(), sealed: Sealed::default() }
     }
 
     /// Starts a shim, or joins one that serves the task's group already.
@@ -46,6 +48,7 @@ impl Binaries {
         args.push("start".into());
         let run = Run {
             binary: start.binary,
+            sealed: self.sealed.file(start.binary),
             args,
             env: self.env(start.namespace),
             dir: &bundle.path,
@@ -66,6 +69,7 @@ impl Binaries {
         args.extend(["-bundle".into(), bundle.path.clone().into_os_string(), "delete".into()]);
         let run = Run {
             binary,
+            sealed: None,
             args,
             env: self.env(namespace),
             dir: &bundle.path,
@@ -89,6 +93,7 @@ impl Binaries {
         let stdin = options.map(|any| wire::Any::from(any.clone()).encode_to_vec()).unwrap_or_default();
         let run = Run {
             binary,
+            sealed: None,
             args: vec!["-info".into()],
             env: Vec::new(),
             dir: Path::new("/"),

@@ -40,8 +40,11 @@ impl Snapshotter {
     async fn create_claimed(&self, scope: Scope, prepare: Prepare, layer: Layer) -> Result<Vec<Mount>> {
         let (id, kind) = (layer.id, layer.kind);
         // The driver promises that nothing is left of a failure.
-        self.backend.run_claimed(layer.clone(), |driver, layer| driver.create(layer)).await?;
-        let named = match self.backend.run_claimed(layer, |driver, layer| driver.mounts(layer)).await {
+        let made = self.backend.run_claimed(layer, |driver, layer| {
+            driver.create(layer)?;
+            Ok(driver.mounts(layer))
+        });
+        let named = match made.await? {
             Ok(mounts) => self.name_created(scope, prepare, (id, kind)).await.map(|()| mounts),
             Err(error) => Err(error),
         };

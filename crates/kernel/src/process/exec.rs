@@ -78,8 +78,8 @@ pub fn run_sealed(path: &Path, arguments: &[CString], environment: &[CString]) -
     }
 }
 
-/// A read-only detached mount of one file.
-fn sealed(path: &Path) -> Result<std::os::fd::OwnedFd> {
+/// A file in a read-only detached mount of its own; executed as `/proc/self/fd/<number>` it is sealed.
+pub fn sealed(path: &Path) -> Result<std::os::fd::OwnedFd> {
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     let tree = rustix::mount::open_tree(CWD, path, flags).during("open_tree", path)?;
     set_attributes(&tree, &Attributes { set: crate::mount::attributes::RDONLY, ..Attributes::default() })?;
