@@ -13,6 +13,7 @@ pub mod program;
 pub mod registry;
 pub mod samples;
 pub mod tar;
+pub mod terminal;
 
 pub use census::Census;
 pub use daemon::{Client, Daemon, Kind, Start};

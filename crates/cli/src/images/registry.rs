@@ -52,7 +52,7 @@ pub struct Flags {
 pub struct Registry {
     /// The end.
     pub end: transfer::Registry,
-    known: Option<Known>,
+    known: Known,
 }
 
 /// What is shown to registries for one reference.
@@ -68,13 +68,13 @@ impl Flags {
     /// A flag that is not offered, with what to do instead; no password and nobody to ask.
     pub fn registry(&self, reference: &str) -> Result<Registry> {
         self.refuse()?;
-        let known = self.credential()?.map(|credential| Known { reference: reference.into(), credential });
-        let auth_stream = if known.is_some() { super::stream_id("auth") } else { String::new() };
+        // Who shows nothing is asked too: the daemon's error then says what was missing.
+        let known = Known { reference: reference.into(), credential: self.credential()? };
         let end = transfer::Registry {
             reference: reference.into(),
             host_dir: self.hosts_dir.clone().unwrap_or_default(),
             default_scheme: if self.plain_http { "http".into() } else { String::new() },
-            auth_stream,
+            auth_stream: super::stream_id("auth"),
             ..transfer::Registry::default()
         };
         Ok(Registry { end, known })
@@ -101,11 +101,11 @@ impl Flags {
         Ok(())
     }
 
-    fn credential(&self) -> Result<Option<Credential>> {
+    fn credential(&self) -> Result<Credential> {
         if let Some(token) = &self.refresh {
-            return Ok(Some(Credential::Refresh(token.clone())));
+            return Ok(Credential::Refresh(token.clone()));
         }
-        let Some(user) = &self.user else { return Ok(None) };
+        let Some(user) = &self.user else { return Ok(Credential::None) };
         let (username, secret) = match user.split_once(':') {
             Some((name, password)) => (name, password.to_owned()),
             None => (user.as_str(), terminal::ask_secret(&format!("password of {user:?}"))?),
@@ -113,7 +113,7 @@ impl Flags {
         if username.is_empty() {
             bail!("--user {user:?} has no name; write NAME:PASSWORD");
         }
-        Ok(Some(Credential::Basic { username: username.into(), secret }))
+        Ok(Credential::Basic { username: username.into(), secret })
     }
 }
 
@@ -128,14 +128,13 @@ impl Registry {
         scope: &Scope,
         work: impl Future<Output = Result<T>>,
     ) -> Result<T> {
-        let Some(known) = &self.known else { return work.await };
         let stream = cx.services.streams.open(scope, &self.end.auth_stream).await?;
         tokio::pin!(work);
         let done = tokio::select! {
             biased;
             done = &mut work => return done,
             // No more questions. The transfer says what came of it, also of a stream that broke.
-            _ = client::answer_questions(&*stream, known) => work.await,
+            _ = client::answer_questions(&*stream, &self.known) => work.await,
         };
         stream.close().await;
         done

@@ -28,6 +28,7 @@ mod images;
 mod manual;
 mod pull;
 mod refusals;
+mod registry_words;
 mod restart;
 mod run;
 mod services;

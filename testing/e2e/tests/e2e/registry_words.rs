@@ -1,0 +1,414 @@
+//! The words around images that come from registries: pull, push, label, usage, mount, convert, and what is seen of
+//! them on the way.
+
+use anyhow::{Context, Result, ensure};
+use e2e::registry::wire::Wire;
+use e2e::registry::{PASSWORD, Registry, Settings, USERNAME};
+use e2e::samples::{self, BUSYBOX};
+use e2e::tar::Tar;
+use e2e::terminal::OnTerminal;
+use e2e::{Archive, Client, Daemon, Layer, Program};
+use serde_json::Value;
+
+scenarios!(there_and_back, passwords, labels, usages, mounts, conversions, platforms_in_words);
+
+fn gantry() -> Result<Daemon> {
+    crate::start(Client::Gantry)
+}
+
+/// A registry with busybox in it, and its reference there.
+fn filled(settings: &Settings) -> Result<(Registry, String)> {
+    let registry = Registry::start_with(settings)?;
+    registry.fill(&samples::busybox(BUSYBOX)?, "team/one:1")?;
+    let reference = registry.reference("team/one:1");
+    Ok((registry, reference))
+}
+
+fn nothing_came_of_it(daemon: &Daemon) -> Result<()> {
+    ensure!(daemon.ok(&["images", "ls", "-q"])?.lines().is_empty(), "an image came of it");
+    ensure!(daemon.ok(&["leases", "ls", "-q"])?.lines().is_empty(), "a lease is left");
+    ensure!(daemon.ok(&["snapshots", "ls"])?.rows().is_empty(), "a snapshot is left");
+    Ok(())
+}
+
+/// Pull, push under another name, and what is refused.
+fn there_and_back(daemon: Daemon) -> Result<()> {
+    let (registry, one) = filled(&Settings::default())?;
+    let (two, three) = (registry.reference("team/two:2"), registry.reference("team/three:3"));
+    daemon.refuses(&["images", "pull"], &[])?;
+    daemon.refuses(&["images", "pull", "busybox"], &["failed to resolve image"])?;
+    daemon.refuses(&["images", "pull", &two], &["failed to resolve image", &two, "not found"])?;
+    daemon.refuses(&["images", "pull", "--platform", "a/b/c/d", &one], &["a/b/c/d"])?;
+    daemon
+        .refuses(&["images", "pull", "--platform", "linux/amd64", "--all-platforms", &one], &["platform"])?;
+    daemon.refuses(&["images", "push", &two], &[&format!("image {two:?}: not found")])?;
+    nothing_came_of_it(&daemon)?;
+
+    let pulled = daemon.ok(&["images", "pull", "--label", "colour=blue", "--plain-http", &one])?;
+    pulled.says(&["Pulling from OCI Registry", "extracted", "saved"])?;
+    daemon.ok(&["images", "ls"])?.says(&["colour=blue"])?;
+    daemon.ok(&["run", "--rm", &one, "pulled", "cat", "/etc/gantry-release"])?.says(&[samples::RELEASE])?;
+    daemon.ok(&["images", "pull", &one])?.says(&["already exists"])?;
+
+    daemon.ok(&["images", "push", &two, &one])?.says(&["Pushing to OCI Registry", "pushed content"])?;
+    ensure!(registry.get("/v2/team/two/tags/list")?.contains("\"2\""));
+    ensure!(daemon.ok(&["images", "ls", "-q"])?.lines() == [&one], "a push names nothing here");
+    daemon.ok(&["images", "tag", &one, &three])?;
+    daemon.ok(&["images", "push", "--platform", &format!("linux/{}", samples::architecture()), &three])?;
+    ensure!(registry.get("/v2/team/three/tags/list")?.contains("\"3\""));
+    daemon.refuses(&["images", "push", &two, "nope"], &["image \"nope\": not found"])?;
+    ensure!(daemon.ok(&["leases", "ls", "-q"])?.lines().is_empty(), "a lease is left");
+    daemon.finish()
+}
+
+/// Who shows nothing or the wrong thing gets nothing, in either direction.
+fn passwords(daemon: Daemon) -> Result<()> {
+    let (registry, one) = filled(&Settings { passwords: true, ..Settings::default() })?;
+    let ada = format!("{USERNAME}:{PASSWORD}");
+    let wrong = ["failed to resolve image", "401 Unauthorized"];
+    daemon.refuses(&["images", "pull", "--user", "ada:wrong", &one], &wrong)?;
+    daemon.refuses(&["images", "pull", &one], &["no basic auth credentials"])?;
+    nothing_came_of_it(&daemon)?;
+    daemon.ok(&["images", "pull", "-u", &ada, &one])?;
+    let two = registry.reference("team/two:2");
+    daemon.refuses(&["images", "push", "--user", "ada:wrong", &two, &one], &["401 Unauthorized"])?;
+    daemon.ok(&["images", "push", "--user", &ada, &two, &one])?;
+    daemon.ok(&["images", "rm", "--sync", &one])?;
+    daemon.ok(&["images", "pull", "--user", &ada, &two])?;
+    daemon.finish()
+}
+
+fn labels(daemon: Daemon) -> Result<()> {
+    daemon.import_busybox()?;
+    let label = |args: &[&str]| -> Result<String> {
+        Ok(daemon.ok(&[&["images", "label"], args].concat())?.stdout.trim().to_owned())
+    };
+    ensure!(label(&[BUSYBOX, "a=b", "c=d"])? == "a=b,c=d");
+    ensure!(label(&[BUSYBOX, "a="])? == "c=d");
+    ensure!(label(&[BUSYBOX, "e"])? == "c=d,e=true" || daemon.whose_client() == Client::Ctr);
+    ensure!(label(&["--replace-all", BUSYBOX, "z=1"])? == "z=1");
+    ensure!(daemon.ok(&["images", "ls"])?.row(BUSYBOX)?.last() == Some(&"z=1"));
+    daemon.refuses(&["images", "label", "nope", "a=b"], &["image \"nope\": not found"])?;
+    daemon.refuses(&["images", "label", BUSYBOX, "=x"], &["key"])?;
+    daemon.finish()
+}
+
+fn usages(daemon: Daemon) -> Result<()> {
+    daemon.import_busybox()?;
+    let shown = daemon.ok(&["images", "usage", BUSYBOX])?;
+    ensure!(shown.lines()[0].split_whitespace().eq(["KEY", "SIZE", "INODES"]), "{shown}");
+    let snapshots = daemon.ok(&["snapshots", "ls"])?;
+    let top = snapshots.rows().into_iter().find(|row| row.len() == 3).context("a snapshot with a parent")?;
+    // The upper layer first.
+    let rows = shown.rows();
+    ensure!(rows.len() == 2 && rows[0][0] == top[0] && rows[1][0] == top[1], "{shown}{snapshots}");
+    ensure!(rows.iter().all(|row| row[2] == "KiB" || row[2] == "MiB"), "{shown}");
+    daemon.refuses(&["images", "usage", "nope"], &["image \"nope\": not found"])?;
+    let native = ["images", "usage", "--snapshotter", "native", BUSYBOX];
+    daemon.refuses(&native, &[&format!("image {BUSYBOX} isn't unpacked in snapshotter native")])?;
+    daemon.finish()
+}
+
+/// An image on a directory, to be read and to be written to.
+fn mounts(daemon: Daemon) -> Result<()> {
+    daemon.import_busybox()?;
+    let before = daemon.collected_census()?;
+    let dir = daemon.dir().join("mounted");
+    std::fs::create_dir(&dir)?;
+    let target = dir.to_string_lossy().into_owned();
+    let top = daemon.ok(&["images", "usage", BUSYBOX])?.rows()[0][0].to_owned();
+
+    ensure!(daemon.ok(&["images", "mount", BUSYBOX, &target])?.lines() == [&top, &target]);
+    ensure!(std::fs::read_to_string(dir.join("etc/gantry-release"))? == samples::RELEASE);
+    ensure!(std::fs::write(dir.join("new"), "").is_err(), "it is to be read only");
+    ensure!(daemon.ok(&["snapshots", "ls"])?.row(&target)?.last() == Some(&"View"));
+    daemon.ok(&["leases", "ls"])?.row(&target)?;
+    if daemon.whose_client() == Client::Gantry {
+        daemon
+            .refuses(&["images", "mount", BUSYBOX, &target], &["already exists", "gantry images unmount"])?;
+    }
+    ensure!(daemon.ok(&["images", "unmount", &target])?.lines() == [&target]);
+    ensure!(std::fs::read_dir(&dir)?.next().is_none(), "it is still mounted");
+    daemon.ok(&["images", "unmount", "--rm", &target])?;
+
+    let dir = daemon.dir().join("written");
+    std::fs::create_dir(&dir)?;
+    let target = dir.to_string_lossy().into_owned();
+    daemon.ok(&["images", "mount", "--rw", BUSYBOX, &target])?;
+    std::fs::write(dir.join("new"), "written")?;
+    ensure!(daemon.ok(&["snapshots", "ls"])?.row(&target)?.last() == Some(&"Active"));
+    daemon.ok(&["images", "unmount", "--rm", &target])?;
+    ensure!(daemon.ok(&["snapshots", "ls"])?.row(&target).is_err(), "the snapshot is still there");
+    // That nothing is mounted is no error.
+    daemon.ok(&["images", "unmount", &target])?;
+
+    daemon.refuses(&["images", "mount", "nope", &target], &["image \"nope\": not found"])?;
+    // The real `ctr` leaves a mount behind when the directory is not there.
+    if daemon.whose_client() == Client::Gantry {
+        let nowhere = daemon.dir().join("nowhere").to_string_lossy().into_owned();
+        daemon.refuses(&["images", "mount", BUSYBOX, &nowhere], &["no such file or directory"])?;
+        ensure!(daemon.ok(&["leases", "ls", "-q"])?.lines().is_empty(), "a lease is left");
+        daemon.nothing_since(&before)?;
+    }
+    daemon.finish()
+}
+
+/// Other forms of an image, the same ones that the real `ctr` makes.
+fn conversions(daemon: Daemon) -> Result<()> {
+    const PLAIN: &str = "example.org/gantry/plain:1";
+    let mut recipe = samples::busybox_recipe(BUSYBOX)?;
+    let tar = Tar::new().file("etc/packed", 0o644, "by zstd\n");
+    let mut layer = Layer::plain(tar);
+    layer.bytes = zstd::encode_all(&layer.bytes[..], 3)?;
+    layer.media_type = "application/vnd.oci.image.layer.v1.tar+zstd";
+    recipe.layers.push(layer);
+    let archive = recipe.bake();
+    daemon.import(&archive)?;
+    daemon.ok(&["images", "label", BUSYBOX, "colour=blue"])?;
+    let convert = |client: Client, target: &str| -> Result<String> {
+        let words = ["images", "convert", "--uncompress", "--oci", BUSYBOX, target];
+        Ok(daemon.client_of(client, &words).succeed()?.stdout.trim().to_owned())
+    };
+    let digest = convert(daemon.whose_client(), PLAIN)?;
+    ensure!(digest != archive.manifest()["digest"].as_str().unwrap_or_default(), "nothing changed");
+    ensure!(daemon.ok(&["images", "ls"])?.row(PLAIN)?[2] == digest);
+    daemon
+        .ok(&["images", "ls"])?
+        .row(PLAIN)?
+        .last()
+        .filter(|l| **l == "colour=blue")
+        .context("its labels")?;
+    let manifest: Value = serde_json::from_slice(&daemon.ok(&["content", "get", &digest])?.bytes)?;
+    for layer in manifest["layers"].as_array().context("layers")? {
+        ensure!(layer["mediaType"] == "application/vnd.oci.image.layer.v1.tar", "{manifest}");
+    }
+    ensure!(convert(Client::Ctr, "x:1")? == digest, "not what ctr makes");
+    ensure!(convert(daemon.whose_client(), PLAIN)? == digest, "the second time another");
+
+    // Its own labels hold it: the first form may go.
+    daemon.ok(&["images", "rm", "--sync", BUSYBOX, "x:1"])?;
+    daemon.collected_census()?;
+    daemon.ok(&["images", "check"])?.says(&["complete (4/4)"])?;
+    let path = daemon.dir().join("plain.tar").to_string_lossy().into_owned();
+    daemon.client_of(Client::Gantry, &["images", "export", &path, PLAIN]).succeed()?;
+    daemon.ok(&["run", "--rm", PLAIN, "one", "cat", "/etc/packed"])?.says(&["by zstd"])?;
+    daemon.refuses(&["images", "convert", "nope", "x:2"], &["image \"nope\": not found"])?;
+    daemon.refuses(&["images", "convert", PLAIN], &[])?;
+    ensure!(daemon.ok(&["leases", "ls", "-q"])?.lines().is_empty(), "a lease is left");
+    daemon.finish()
+}
+
+/// An index of two platforms in a registry: what is pulled of it, and what a conversion makes of it.
+fn platforms_in_words(daemon: Daemon) -> Result<()> {
+    let registry = Registry::start()?;
+    let host = samples::busybox(BUSYBOX)?;
+    let mut recipe = samples::busybox_recipe(BUSYBOX)?;
+    recipe.platform = ("linux", "s390x");
+    let path = both(&daemon, host, recipe.bake())?;
+    let one = registry.reference("team/both:1");
+    let copy = ["copy", "--all", "--preserve-digests", "--dest-tls-verify=false"];
+    Program::new("skopeo")
+        .args(copy)
+        .arg(format!("oci-archive:{path}"))
+        .arg(format!("docker://{one}"))
+        .succeed()?;
+
+    daemon.ok(&["images", "pull", "--all-platforms", &one])?;
+    ensure!(daemon.ok(&["snapshots", "ls"])?.rows().is_empty(), "nothing is unpacked of all platforms");
+    let count = daemon.ok(&["content", "ls", "-q"])?.lines().len();
+    ensure!(count == 7, "index, two manifests, two configs, two layers: {count}");
+    let converted = daemon.ok(&["images", "convert", "--uncompress", "--all-platforms", &one, "x:all"])?;
+    let by_ctr = ["images", "convert", "--uncompress", "--all-platforms", &one, "x:ctr"];
+    ensure!(daemon.client_of(Client::Ctr, &by_ctr).succeed()?.stdout == converted.stdout);
+    let index: Value =
+        serde_json::from_slice(&daemon.ok(&["content", "get", converted.stdout.trim()])?.bytes)?;
+    ensure!(index["manifests"].as_array().is_some_and(|entries| entries.len() == 2), "{index}");
+    let foreign = ["images", "convert", "--platform", "linux/s390x", &one, "x:s390x"];
+    let converted = daemon.ok(&foreign)?;
+    let index: Value =
+        serde_json::from_slice(&daemon.ok(&["content", "get", converted.stdout.trim()])?.bytes)?;
+    ensure!(index["manifests"][0]["platform"]["architecture"] == "s390x", "{index}");
+    ensure!(index["manifests"].as_array().is_some_and(|entries| entries.len() == 1), "{index}");
+    daemon.finish()
+}
+
+/// Two images as one index in one archive; its path.
+fn both(daemon: &Daemon, mut first: Archive, second: Archive) -> Result<String> {
+    const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+    let entry = |archive: &Archive, architecture: &str| {
+        let mut entry = archive.manifest().clone();
+        entry["annotations"] = Value::Object(serde_json::Map::new());
+        entry["platform"] = serde_json::json!({ "os": "linux", "architecture": architecture });
+        entry
+    };
+    let entries = [entry(&first, samples::architecture()), entry(&second, "s390x")];
+    let index =
+        serde_json::json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": entries }).to_string();
+    let digest = e2e::image::digest_of(index.as_bytes());
+    let size = index.len();
+    for blob in second.blobs {
+        if first.blobs.iter().all(|known| known.digest != blob.digest) {
+            first.blobs.push(blob);
+        }
+    }
+    first.blobs.push(e2e::image::Blob { digest: digest.clone(), bytes: index.into_bytes() });
+    first.index["manifests"] = serde_json::json!([{ "digest": digest, "mediaType": INDEX, "size": size }]);
+    let path = daemon.dir().join("both.tar");
+    first.write(&path)?;
+    Ok(path.to_string_lossy().into_owned())
+}
+
+/// What gantry does not offer is named, with what to do.
+#[test]
+fn what_is_not_offered() -> Result<()> {
+    let daemon = gantry()?;
+    for (words, why) in [
+        (vec!["pull", "--local"], "--local is not offered: the daemon fetches"),
+        (vec!["pull", "-k"], "--skip-verify is not offered: the daemon goes to the registry"),
+        (vec!["pull", "--tlscacert", "x"], "hosts.toml"),
+        (vec!["pull", "--http-dump"], "log level debug"),
+        (vec!["pull", "--max-concurrent-downloads", "2"], "configuration"),
+        (vec!["pull", "--user", "ada"], "standard input is no terminal to ask on"),
+        (vec!["pull", "--user", ":x"], "NAME:PASSWORD"),
+        (vec!["push", "--manifest", "sha256:00"], "gantry images tag"),
+    ] {
+        daemon.refuses(&[&["images"], &words[..], &["127.0.0.1:1/x/y:1"]].concat(), &[why])?;
+    }
+    daemon.refuses(&["images", "convert", "--erofs", "raw", "a:1", "b:1"], &["--erofs is not offered"])?;
+    daemon.finish()
+}
+
+/// A layer that is not what the config says is not converted.
+#[test]
+fn a_damaged_layer_is_not_converted() -> Result<()> {
+    let daemon = gantry()?;
+    let mut recipe = samples::busybox_recipe(BUSYBOX)?;
+    recipe.layers[0].diff_id = e2e::image::digest_of(b"something else");
+    let path = daemon.dir().join("damaged.tar");
+    recipe.bake().write(&path)?;
+    daemon.ok(&["images", "import", "--no-unpack", &path.to_string_lossy()])?;
+    let before = daemon.collected_census()?;
+    let refused = ["images", "convert", "--uncompress", BUSYBOX, "x:1"];
+    daemon.refuses(&refused, &["uncompress layer sha256:", "the image's config says"])?;
+    ensure!(daemon.ok(&["images", "ls", "-q"])?.lines() == [BUSYBOX]);
+    daemon.nothing_since(&before)?;
+    daemon.finish()
+}
+
+/// One JSON object for each event, one a line; lines; nothing.
+#[test]
+fn progress_for_programs() -> Result<()> {
+    let daemon = gantry()?;
+    let (registry, one) = filled(&Settings::default())?;
+    let told = daemon.ok(&["images", "pull", "--progress", "json", &one])?;
+    let events = told.lines().into_iter().map(serde_json::from_str).collect::<Result<Vec<Value>, _>>()?;
+    ensure!(events[0]["event"].as_str().is_some_and(|e| e.starts_with("Resolving from")), "{told}");
+    for event in &events {
+        let keys: Vec<&String> = event.as_object().context("an object")?.keys().collect();
+        ensure!(keys.len() == 6 && event["done"].is_i64() && event["parents"].is_array(), "{event}");
+    }
+    let layers = events.iter().filter(|e| e["event"] == "extracted");
+    let whole = layers.filter(|e| {
+        e["done"] == e["size"]
+            && e["digest"].as_str().is_some_and(|d| e["name"] == format!("layer-{d}"))
+            && e["parents"][0].as_str().is_some_and(|p| p.starts_with("manifest-sha256:"))
+    });
+    ensure!(whole.count() == 2, "{told}");
+
+    let two = registry.reference("team/two:2");
+    let pushed = daemon.ok(&["--output", "json", "images", "push", &two, &one])?;
+    ensure!(pushed.lines().iter().all(|line| line.starts_with('{')), "{pushed}");
+    let lines = daemon.ok(&["images", "push", "--progress", "plain", &registry.reference("c:1"), &one])?;
+    let mut sorted = lines.lines();
+    sorted.sort_unstable();
+    sorted.dedup();
+    ensure!(sorted.len() == lines.lines().len(), "a line for each change: {lines}");
+    ensure!(lines.stdout.contains("waiting layer-sha256:") && !lines.stdout.contains('\x1b'), "{lines}");
+    ensure!(daemon.ok(&["images", "pull", "--progress", "none", &two])?.stdout.is_empty());
+    daemon.refuses(&["images", "pull", "--progress", "loud", &two], &["loud"])?;
+
+    let path = daemon.dir().join("image.tar");
+    samples::busybox(BUSYBOX)?.write(&path)?;
+    let path = path.to_string_lossy();
+    let told = daemon.ok(&["images", "import", "--progress", "json", &path])?;
+    let events = told.lines().into_iter().map(serde_json::from_str).collect::<Result<Vec<Value>, _>>()?;
+    let read = events.iter().find(|e| e["event"] == "read").context("the archive is read")?;
+    ensure!(read["name"] == *path && read["done"] == read["size"], "{read}");
+    ensure!(events.iter().any(|e| e["event"] == "saved" && e["name"] == BUSYBOX), "{told}");
+    daemon.finish()
+}
+
+/// The lines of the last drawing, as a person sees them.
+fn last_drawing(text: &str) -> Vec<String> {
+    let from = text.rfind("A\r").map_or(0, |at| at + 2);
+    text[from..]
+        .replace("\x1b[K", "")
+        .replace("\x1b[J", "")
+        .lines()
+        .map(|line| line.trim_end().to_owned())
+        .filter(|line| !line.is_empty())
+        .collect()
+}
+
+/// Bars on a terminal, cut to its width; the last state stays.
+#[test]
+fn progress_for_people() -> Result<()> {
+    let daemon = gantry()?;
+    let (_registry, one) = filled(&Settings::default())?;
+    for columns in [120, 40] {
+        let pulling = OnTerminal::start(daemon.client(&["images", "pull", &one]), (columns, 24))?;
+        let (code, text) = pulling.end()?;
+        ensure!(code == 0, "{text}");
+        let lines = last_drawing(&text);
+        ensure!(lines.len() == 6, "image, manifest, config, two layers, summary: {lines:#?}");
+        ensure!(lines[0].starts_with(&one) && lines[1].starts_with("  manifest "), "{lines:#?}");
+        ensure!(lines.iter().all(|line| line.chars().count() < columns.into()), "{lines:#?}");
+        ensure!(lines[5].starts_with("Completed pull from OCI"), "{lines:#?}");
+        ensure!(!text.contains("\x1b[?"), "the terminal is changed: {text:?}");
+        daemon.ok(&["images", "rm", "--sync", &one])?;
+    }
+    daemon.finish()
+}
+
+/// Interrupted in the middle of a layer, it leaves neither an image nor a terminal that is not as it was.
+#[test]
+fn an_interrupted_pull() -> Result<()> {
+    let daemon = gantry()?;
+    let (registry, _) = filled(&Settings::default())?;
+    let wire = Wire::to(&registry.address())?;
+    wire.limit(Some(200 << 10));
+    let reference = format!("{}/team/one:1", wire.address());
+    let mut pulling = OnTerminal::start(daemon.client(&["images", "pull", &reference]), (100, 24))?;
+    wire.wait_until_it_stands()?;
+    pulling.until("  layer ")?;
+    let pid = rustix::process::Pid::from_child(pulling.child());
+    rustix::process::kill_process(pid, rustix::process::Signal::INT)?;
+    let (code, text) = pulling.end()?;
+    ensure!(code == 130, "{code}: {text}");
+    ensure!(!text.contains("\x1b[?") && text.contains('['), "{text:?}");
+    ensure!(daemon.ok(&["images", "ls", "-q"])?.lines().is_empty(), "an image came of it");
+    wire.limit(None);
+    daemon.ok(&["images", "pull", &reference])?;
+    daemon.finish()
+}
+
+/// A password that is left out is asked for, and is not seen.
+#[test]
+fn a_password_is_typed() -> Result<()> {
+    let daemon = gantry()?;
+    let (_registry, one) = filled(&Settings { passwords: true, ..Settings::default() })?;
+    let words = ["images", "pull", "--user", USERNAME, "--progress", "plain", &one];
+    for (typed, expected) in [(PASSWORD, 0), ("wrong", 1)] {
+        let mut pulling = OnTerminal::start(daemon.client(&words), (100, 24))?;
+        pulling.until("password of \"ada\": ")?;
+        pulling.types(&format!("{typed}\r"))?;
+        let (code, text) = pulling.end()?;
+        ensure!(code == expected && !text.contains(typed), "{code}: {text}");
+    }
+    let mut pulling = OnTerminal::start(daemon.client(&words), (100, 24))?;
+    pulling.until("password of \"ada\": ")?;
+    pulling.types("sec\x03")?;
+    let (code, text) = pulling.end()?;
+    ensure!(code == 1 && text.contains("interrupted"), "{code}: {text}");
+    daemon.finish()
+}
