@@ -88,8 +88,8 @@ pub struct Resources {
 pub struct Host {
     /// Every capability the daemon has.
     pub capabilities: Vec<String>,
-    /// Every device, for privileged containers.
-    pub devices: Vec<LinuxDevice>,
+    /// Every device, for privileged containers; `None` gives them no more than others.
+    pub devices: Option<Vec<LinuxDevice>>,
     /// Its name, for containers on its network.
     pub hostname: String,
 }
@@ -112,9 +112,10 @@ impl Container {
         if self.privileged {
             privilege(&mut process, &mut linux, &mut spec.mounts, host);
         }
+        self.add_devices(&mut linux);
         if self.net_host {
             use_host_network(&mut linux, &mut spec.mounts);
-            process.env.push(format!("HOSTNAME={}", host.hostname));
+            process.env = merged_env(process.env, &[format!("HOSTNAME={}", host.hostname)]);
         }
         for (kind, path) in &self.join {
             join(&mut linux.namespaces, kind, path);
@@ -149,7 +150,7 @@ impl Container {
             ));
         }
         let base = if image.env.is_empty() { vec![DEFAULT_PATH.into()] } else { image.env.clone() };
-        process.env = replace_env(base, &self.env);
+        process.env = merged_env(base, &self.env);
         for cwd in [&image.working_dir, &self.cwd] {
             if !cwd.is_empty() {
                 process.cwd.clone_from(cwd);
@@ -164,7 +165,7 @@ impl Container {
             process.terminal = true;
             process.console_size =
                 size.map(|(width, height)| ConsoleSize { width: width.into(), height: height.into() });
-            process.env = replace_env(std::mem::take(&mut process.env), &["TERM=xterm".into()]);
+            process.env.push("TERM=xterm".into());
         }
         if let Some(nofile) = self.resources.nofile {
             process.rlimits = vec![PosixRlimit { kind: "RLIMIT_NOFILE".into(), hard: nofile, soft: nofile }];
@@ -189,16 +190,6 @@ impl Container {
         if cpu != LinuxCpu::default() {
             resources.cpu = Some(cpu);
         }
-        for device in &self.devices {
-            resources.devices.push(LinuxDeviceCgroup {
-                allow: true,
-                kind: device.kind.clone(),
-                major: Some(device.major),
-                minor: Some(device.minor),
-                access: "rwm".into(),
-            });
-            linux.devices.push(device.clone());
-        }
         if !self.cgroup.is_empty() {
             linux.cgroups_path.clone_from(&self.cgroup);
         }
@@ -209,6 +200,20 @@ impl Container {
         }
         linux.seccomp.clone_from(&self.seccomp);
         linux.rootfs_propagation.clone_from(&self.rootfs_propagation);
+    }
+
+    fn add_devices(&self, linux: &mut Linux) {
+        let resources = linux.resources.get_or_insert_with(LinuxResources::default);
+        for device in &self.devices {
+            resources.devices.push(LinuxDeviceCgroup {
+                allow: true,
+                kind: device.kind.clone(),
+                major: Some(device.major),
+                minor: Some(device.minor),
+                access: "rwm".into(),
+            });
+            linux.devices.push(device.clone());
+        }
     }
 
     fn adjust_capabilities(&self, process: &mut Process) -> Result<()> {
@@ -244,34 +249,42 @@ fn use_host_network(linux: &mut Linux, mounts: &mut Vec<Mount>) {
     }
 }
 
-/// Environment with the later value of every key, in the place of the earlier.
-fn replace_env(mut base: Vec<String>, over: &[String]) -> Vec<String> {
+/// Environment upon environment: an entry replaces the one of `base` with the same key, and an entry without `=` takes
+/// it away.
+pub fn merged_env(base: Vec<String>, over: &[String]) -> Vec<String> {
     let key = |entry: &str| entry.split('=').next().unwrap_or_default().to_owned();
+    let keys: Vec<String> = base.iter().map(|entry| key(entry)).collect();
+    let mut merged: Vec<Option<String>> = base.into_iter().map(Some).collect();
     for entry in over {
-        match base.iter_mut().find(|old| key(old) == key(entry)) {
-            Some(old) => old.clone_from(entry),
-            None => base.push(entry.clone()),
+        let known = keys.iter().rposition(|old| *old == key(entry));
+        match (known, entry.contains('=')) {
+            (Some(at), true) => merged[at] = Some(entry.clone()),
+            (Some(at), false) => merged[at] = None,
+            (None, true) => merged.push(Some(entry.clone())),
+            (None, false) => {}
         }
     }
-    base
+    merged.into_iter().flatten().collect()
 }
 
 fn join(namespaces: &mut Vec<LinuxNamespace>, kind: &str, path: &str) {
-    namespaces.retain(|n| n.kind != kind);
-    namespaces.push(LinuxNamespace { kind: kind.into(), path: path.into() });
+    let joined = LinuxNamespace { kind: kind.into(), path: path.into() };
+    match namespaces.iter_mut().find(|n| n.kind == kind) {
+        Some(own) => *own = joined,
+        None => namespaces.push(joined),
+    }
 }
 
 /// All of the host's powers: capabilities, devices, writable kernel file systems, nothing masked.
 fn privilege(process: &mut Process, linux: &mut Linux, mounts: &mut [Mount], host: &Host) {
     process.capabilities = Some(defaults::capabilities(&host.capabilities));
-    process.no_new_privileges = false;
     process.apparmor_profile.clear();
     process.selinux_label.clear();
     linux.masked_paths.clear();
     linux.readonly_paths.clear();
     linux.seccomp = None;
-    linux.devices.extend(host.devices.iter().cloned());
-    if let Some(resources) = &mut linux.resources {
+    linux.devices.extend(host.devices.iter().flatten().cloned());
+    if let (Some(resources), Some(_)) = (&mut linux.resources, &host.devices) {
         resources.devices =
             vec![LinuxDeviceCgroup { allow: true, access: "rwm".into(), ..LinuxDeviceCgroup::default() }];
     }
@@ -320,6 +333,20 @@ mod tests {
             (vec!["id".to_owned()], ["PATH=/bin", "A=2", "B=3"].map(String::from).into())
         );
         assert_eq!(process.cwd, "/");
+    }
+
+    #[test]
+    fn environment_upon_environment() {
+        for (base, over, merged) in [
+            ("A=1 B=2", "B=3 C=4", "A=1 B=3 C=4"),
+            ("A=1 B=2", "A", "B=2"),
+            ("A=1", "A A=2", "A=2"),
+            ("", "A A=1 A=2 B=", "A=1 A=2 B="),
+            ("A=1 A=2", "A=3", "A=1 A=3"),
+        ] {
+            let words = |text: &str| text.split_whitespace().map(String::from).collect::<Vec<_>>();
+            assert_eq!(merged_env(words(base), &words(over)), words(merged), "{base} + {over}");
+        }
     }
 
     #[test]

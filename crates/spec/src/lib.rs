@@ -9,6 +9,6 @@ mod defaults;
 pub mod seccomp;
 mod user;
 
-pub use container::{Container, Host, Resources};
+pub use container::{Container, Host, Resources, merged_env};
 pub use defaults::{CAPABILITIES, DEFAULT_PATH, default};
 pub use user::{Accounts, User};

@@ -28,7 +28,8 @@ impl Run {
             !(self.rm && self.start.detach),
             "flags --detach and --rm cannot be specified together"
         );
-        let container = cx.leased(async |scope| self.options.create(cx, scope).await).await?;
+        let options = self.options.for_run();
+        let container = cx.leased(async |scope| options.create(cx, scope).await).await?;
         let ended = self.start.start(cx, &container).await;
         if !self.rm && ended.is_ok() {
             return ended;

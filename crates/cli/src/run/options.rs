@@ -17,6 +17,10 @@ use std::path::{Path, PathBuf};
 
 /// The runtime of containers that name none.
 const RUNC: &str = "io.containerd.runc.v2";
+/// The period of `--cpus`, in microseconds.
+const CPU_PERIOD: u64 = 100_000;
+/// The share of CPU time of containers that are run at once.
+const CPU_SHARES: u64 = 1024;
 /// The label that says which signal stops a container.
 pub(crate) const STOP_SIGNAL: &str = "io.containerd.image.config.stop-signal";
 
@@ -81,12 +85,12 @@ pub struct Options {
     /// The relative share of CPU time.
     #[arg(long)]
     cpu_shares: Option<u64>,
-    /// CPU time per period, in microseconds.
-    #[arg(long, conflicts_with = "cpus", allow_negative_numbers = true)]
-    cpu_quota: Option<i64>,
-    /// The period, in microseconds.
-    #[arg(long)]
-    cpu_period: Option<u64>,
+    /// CPU time per period, in microseconds; -1 for no limit.
+    #[arg(long, conflicts_with = "cpus", allow_negative_numbers = true, default_value_t = -1)]
+    cpu_quota: i64,
+    /// The period, in microseconds; 0 for the kernel's.
+    #[arg(long, conflicts_with = "cpus", default_value_t = 0)]
+    cpu_period: u64,
     /// The CPUs it may use.
     #[arg(long)]
     cpuset_cpus: Option<String>,
@@ -177,6 +181,12 @@ struct Root {
 }
 
 impl Options {
+    /// With what `run` sets and `containers create` leaves open.
+    pub(crate) fn for_run(mut self) -> Self {
+        self.cpu_shares.get_or_insert(CPU_SHARES);
+        self
+    }
+
     /// Makes the record and its snapshot; `scope` holds a lease. Nothing is left behind on an error.
     pub(crate) async fn create(&self, cx: &Context, scope: &Scope) -> Result<Container> {
         let (mut container, chain_id) = match &self.config {
@@ -240,6 +250,7 @@ impl Options {
         let [source, id, args @ ..] = &self.words[..] else {
             bail!("image and container id are required: IMAGE ID [COMMAND]")
         };
+        ensure!(!source.starts_with('-'), "unknown flag {source:?}; --help shows those there are");
         let root = match self.rootfs {
             true => directory(source)?,
             false => self.image(cx, scope, source).await?,
@@ -326,21 +337,20 @@ impl Options {
     }
 
     fn environment(&self) -> Result<Vec<String>> {
-        let mut env = self.env_file.as_deref().map(parse::env_file).transpose()?.unwrap_or_default();
-        env.extend(self.env.iter().cloned());
-        Ok(env)
+        let file = self.env_file.as_deref().map(parse::env_file).transpose()?.unwrap_or_default();
+        Ok(spec::merged_env(spec::merged_env(Vec::new(), &file), &self.env))
     }
 
     fn resources(&self) -> spec::Resources {
-        let period = self.cpu_period.unwrap_or(100_000);
-        let quota = match self.cpus > 0.0 {
-            true => Some((self.cpus * period as f64) as i64),
-            false => self.cpu_quota,
+        let (quota, period) = match self.cpus > 0.0 {
+            true => ((self.cpus * CPU_PERIOD as f64) as i64, CPU_PERIOD),
+            false => (self.cpu_quota, self.cpu_period),
         };
+        let bounded = quota != -1 || period != 0;
         spec::Resources {
             memory_limit: (self.memory_limit > 0).then_some(self.memory_limit as i64),
-            cpu_quota: quota,
-            cpu_period: quota.map(|_| period).or(self.cpu_period),
+            cpu_quota: bounded.then_some(quota),
+            cpu_period: bounded.then_some(period),
             cpu_shares: self.cpu_shares,
             cpuset_cpus: self.cpuset_cpus.clone().unwrap_or_default(),
             cpuset_mems: self.cpuset_mems.clone().unwrap_or_default(),

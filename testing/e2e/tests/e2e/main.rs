@@ -22,6 +22,7 @@ macro_rules! scenarios {
 }
 
 mod absent;
+mod alike;
 mod crash;
 mod events;
 mod images;
