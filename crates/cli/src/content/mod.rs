@@ -2,6 +2,7 @@
 
 mod active;
 mod edit;
+mod fetch;
 mod get;
 mod ingest;
 mod label;
@@ -22,6 +23,14 @@ pub enum Content {
     Active(active::Active),
     /// Edit a blob and print the digest of what it became.
     Edit(edit::Edit),
+    /// Bring an image's content from a registry and leave it packed.
+    Fetch(fetch::Fetch),
+    /// Not offered: bring a blob from a registry.
+    #[command(hide = true)]
+    FetchBlob(fetch::Refused),
+    /// Not offered: bring an object from a registry.
+    #[command(hide = true)]
+    FetchObject(fetch::Refused),
     /// Write a blob to standard output.
     Get(get::Get),
     /// Make a blob of standard input.
@@ -34,6 +43,9 @@ pub enum Content {
     /// Give up content that is not needed.
     #[command(subcommand)]
     Prune(prune::Prune),
+    /// Not offered: bring an object to a registry.
+    #[command(hide = true)]
+    PushObject(fetch::Refused),
     /// Remove blobs.
     #[command(visible_alias = "delete", visible_alias = "del", visible_alias = "rm")]
     Remove(remove::Remove),
@@ -44,11 +56,15 @@ impl Content {
         match self {
             Content::Active(verb) => verb.run(cx).await,
             Content::Edit(verb) => verb.run(cx).await,
+            Content::Fetch(verb) => verb.run(cx).await,
+            Content::FetchBlob(verb) => verb.run("fetch-blob"),
+            Content::FetchObject(verb) => verb.run("fetch-object"),
             Content::Get(verb) => verb.run(cx).await,
             Content::Ingest(verb) => verb.run(cx).await,
             Content::Label(verb) => verb.run(cx).await,
             Content::List(verb) => verb.run(cx).await,
             Content::Prune(verb) => verb.run(cx).await,
+            Content::PushObject(verb) => verb.run("push-object"),
             Content::Remove(verb) => verb.run(cx).await,
         }
     }

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use e2e::image::digest_of;
+use e2e::registry::Registry;
 use e2e::samples::{self, BUSYBOX};
 use e2e::{Client, Daemon, Finished, Kind};
 use serde_json::Value;
@@ -10,6 +11,7 @@ scenarios!(
     ingests,
     labels_and_removals,
     edits,
+    fetches,
     references_pruned,
     snapshots_made_and_committed,
     snapshots_told_of,
@@ -21,6 +23,9 @@ scenarios!(
 
 /// A digest that nothing has.
 const NOTHING: &str = "sha256:1111111111111111111111111111111111111111111111111111111111111111";
+
+/// How an image is fetched.
+const FETCH: &[&str] = &["content", "fetch", "--plain-http"];
 
 /// Busybox; and the digest of its manifest.
 fn busybox(daemon: &Daemon) -> Result<String> {
@@ -125,6 +130,32 @@ fn edits(daemon: Daemon) -> Result<()> {
     daemon.client(&["content", "edit", &digest]).env("EDITOR", append).run()?;
     daemon.refuses(&["content", "edit", "--editor", "true", NOTHING], &["not found"])?;
     daemon.refuses(&["content", "edit", "--validate", "json", &digest], &["not supported"])?;
+    daemon.finish()
+}
+
+/// `content fetch`: an image, packed; of parts of images nothing, and `gantry` says so.
+fn fetches(daemon: Daemon) -> Result<()> {
+    let registry = Registry::start()?;
+    let archive = samples::busybox(BUSYBOX)?;
+    registry.fill(&archive, "team/one:1")?;
+    let one = registry.reference("team/one:1");
+    daemon.ok(&[FETCH, &["--label", "colour=red", &one]].concat())?;
+    let content = daemon.ok(&["content", "ls"])?;
+    for blob in archive.blobs.iter().filter(|blob| content.row(&blob.digest).is_err()) {
+        anyhow::bail!("no {}: {content}", blob.digest);
+    }
+    ensure!(daemon.ok(&["snapshots", "ls"])?.rows().is_empty(), "it is unpacked");
+    ensure!(daemon.ok(&["images", "ls"])?.row(&one)?.last() == Some(&"colour=red"));
+    ensure!(daemon.ok(&["leases", "ls", "-q"])?.lines().is_empty(), "a lease is left");
+    daemon.ok(&["run", "--rm", &one, "one", "cat", "/etc/gantry-release"])?.says(&[samples::RELEASE])?;
+    daemon.refuses(&[FETCH, &[&registry.reference("team/none:1")]].concat(), &["not found"])?;
+    daemon.refuses(&[FETCH, &["--platform", "no/such/thing/at/all", &one]].concat(), &[])?;
+    if daemon.whose_client() == Client::Gantry {
+        daemon.refuses(&[FETCH, &["--metadata-only", &one]].concat(), &["--metadata-only is not offered"])?;
+        for verb in ["fetch-object", "fetch-blob", "push-object"] {
+            daemon.refuses(&["content", verb, "--plain-http", &one, "x"], &[verb, "is not offered"])?;
+        }
+    }
     daemon.finish()
 }
 
