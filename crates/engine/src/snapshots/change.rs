@@ -94,7 +94,7 @@ impl Snapshotter {
             record.parent.clone_from(&commit.parent);
         }
         if record.kind != Kind::Active {
-            let text = format!("failed to commit snapshot {key}: snapshot {key} is not active");
+            let text = format!("failed to commit snapshot {key}: snapshot {key:?} is not active");
             return Err(Error::failed_precondition(text));
         }
         let parents = ledger.parents(tx, &record.parent)?;

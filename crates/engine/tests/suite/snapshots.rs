@@ -106,7 +106,7 @@ async fn refusals() {
     assert_eq!(committed(commit("", "a")).await, "Unknown: bucket name required");
     assert!(
         committed(commit("n", "v")).await.starts_with(
-            "FailedPrecondition: failed to commit snapshot ns/2/v: snapshot ns/2/v is not active"
+            "FailedPrecondition: failed to commit snapshot ns/2/v: snapshot \"ns/2/v\" is not active"
         )
     );
     let rebase = |parent: &str| Commit { parent: parent.into(), ..commit("n", "a") };

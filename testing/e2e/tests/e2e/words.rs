@@ -5,7 +5,7 @@ use e2e::image::digest_of;
 use e2e::registry::Registry;
 use e2e::samples::{self, BUSYBOX};
 use e2e::{Client, Daemon, Finished, Kind};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 scenarios!(
     ingests,
@@ -50,7 +50,7 @@ fn kind_of(daemon: &Daemon, key: &str) -> Result<String> {
     Ok(listed.row(key)?.last().copied().unwrap_or_default().to_owned())
 }
 
-fn json(printed: &Finished) -> Result<Value> {
+fn document(printed: &Finished) -> Result<Value> {
     serde_json::from_str(&printed.stdout).with_context(|| format!("no JSON: {printed}"))
 }
 
@@ -224,7 +224,7 @@ fn snapshots_made_and_committed(daemon: Daemon) -> Result<()> {
     daemon.refuses(&["snapshots", "mounts", &at, "base"], &["not active"])?;
     daemon.refuses(&["snapshots", "mounts", &at, "nope"], &["not found"])?;
 
-    let mounts = json(&snapshots(&["prepare", "--mounts", "over", "base"])?)?;
+    let mounts = document(&snapshots(&["prepare", "--mounts", "over", "base"])?)?;
     ensure!(mounts[0]["Type"] == "overlay" && mounts[0]["Source"] == "overlay", "{mounts}");
     let options = mounts[0]["Options"].as_array().context("no options")?;
     ensure!(options.iter().any(|o| o.as_str().is_some_and(|o| o.starts_with("upperdir="))), "{mounts}");
@@ -242,10 +242,10 @@ fn snapshots_told_of(daemon: Daemon) -> Result<()> {
     snapshots(&["prepare", "work"])?;
     snapshots(&["commit", "base", "work"])?;
     snapshots(&["prepare", "top", "base"])?;
-    let base = json(&snapshots(&["info", "base"])?)?;
+    let base = document(&snapshots(&["info", "base"])?)?;
     ensure!(base["Kind"] == "Committed" && base["Name"] == "base" && base.get("Parent").is_none(), "{base}");
     ensure!(base["Labels"]["containerd.io/gc.root"].is_string() && base["Created"].is_string(), "{base}");
-    let top = json(&snapshots(&["info", "top"])?)?;
+    let top = document(&snapshots(&["info", "top"])?)?;
     ensure!(top["Kind"] == "Active" && top["Parent"] == "base", "{top}");
     daemon.refuses(&["snapshots", "info", "nope"], &["nope", "not found"])?;
 
@@ -343,9 +343,42 @@ fn leases(daemon: Daemon) -> Result<()> {
     daemon.finish()
 }
 
+/// With `--output json` every word that tells something tells it in JSON.
+#[test]
+fn in_json() -> Result<()> {
+    let daemon = crate::start(Client::Gantry)?;
+    let manifest = busybox(&daemon)?;
+    let asked = |words: &[&str]| document(&daemon.ok(&[&["--output", "json"], words].concat())?);
+    let is = |found: Value, expected: Value| {
+        ensure!(found == expected, "{found} instead of {expected}");
+        Ok(())
+    };
+    let digest = digest_of(b"");
+    hold(&daemon, &manifest, &digest)?;
+    is(asked(&["content", "ingest", "none"])?, json!({ "ref": "none", "digest": digest }))?;
+    is(asked(&["content", "ingest", "none"])?, json!({ "ref": "none", "digest": digest }))?;
+    is(asked(&["content", "label", &digest, "a=b"])?, json!({ "a": "b" }))?;
+    ingest(&daemon, &["--expected-size", "9", "begun"], "begun")?.with_code(1)?;
+    let begun = asked(&["content", "active"])?;
+    ensure!(begun[0]["ref"] == "begun" && begun[0]["offset"] == 5 && begun[0]["total"] == 9, "{begun}");
+    let pruned = asked(&["content", "prune", "references", "--dry"])?;
+    ensure!(pruned[0]["digest"] == *manifest && pruned[0]["labels"].as_array().map(Vec::len) == Some(2));
+
+    let bind = asked(&["snapshots", "prepare", "work"])?;
+    ensure!(bind[0]["Type"] == "bind", "{bind}");
+    is(asked(&["snapshots", "mounts", "/mnt", "work"])?, bind)?;
+    is(asked(&["snapshots", "usage", "work"])?, json!([{ "key": "work", "size": 4096, "inodes": 1 }]))?;
+    ensure!(asked(&["snapshots", "label", "work", "a=b"])?["a"] == "b");
+    ensure!(asked(&["snapshots", "unpack", &manifest])?["digest"] == *manifest);
+    let lease = asked(&["leases", "create", "--id", "one", "-x", "0", "a=b"])?;
+    ensure!(lease["id"] == "one" && lease["labels"] == json!({ "a": "b" }), "{lease}");
+    is(asked(&["deprecations", "list"])?, asked(&["info"])?["server"]["deprecations"].clone())?;
+    daemon.finish()
+}
+
 /// `deprecations list`: a table or JSON, and no warnings beside it.
 fn deprecations(daemon: Daemon) -> Result<()> {
-    let info = json(&daemon.ok(&["info"])?)?;
+    let info = document(&daemon.ok(&["info"])?)?;
     let known = info["server"]["deprecations"].as_array().cloned().unwrap_or_default();
     let listed = daemon.client(&["deprecations", "list"]).env("CONTAINERD_SUPPRESS_DEPRECATION_WARNINGS", "");
     let listed = listed.succeed()?;
@@ -356,7 +389,7 @@ fn deprecations(daemon: Daemon) -> Result<()> {
     let format = daemon.ok(&["deprecations", "list", "--format", "json"])?;
     // The real client prints nothing for nothing, in JSON too.
     if daemon.whose_client() == Client::Gantry || !known.is_empty() {
-        ensure!(json(&format)?.as_array().map(Vec::len) == Some(known.len()), "{format}");
+        ensure!(document(&format)?.as_array().map(Vec::len) == Some(known.len()), "{format}");
     }
     daemon.finish()
 }
