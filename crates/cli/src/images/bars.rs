@@ -179,11 +179,14 @@ impl Row {
 
 /// An object's name as people know it: its kind and the beginning of its digest.
 fn short(name: &str) -> String {
-    match name.split_once("-sha256:") {
-        Some((kind, digest)) if !kind.contains(['/', ':', '@']) => {
-            format!("{kind} {}", digest.get(..12).unwrap_or(digest))
-        }
-        _ => name.to_owned(),
+    let kinds = ["manifest", "index", "layer", "config", "attestation", "unknown"];
+    let Some((kind, digest)) = name.split_once('-').filter(|(kind, _)| kinds.contains(kind)) else {
+        return name.to_owned();
+    };
+    // A name may stand in front of the digest.
+    match digest.rsplit_once("sha256:") {
+        Some((_, hex)) => format!("{kind} {}", hex.get(..12).unwrap_or(hex)),
+        None => name.to_owned(),
     }
 }
 
@@ -239,6 +242,19 @@ mod tests {
         bars.report(&news("downloading", &layer, (1 << 20, 4 << 20)), since + Duration::from_secs(1));
         bars.report(&news("waiting", "layer-sha256:bbb", (0, 1 << 10)), since);
         bars
+    }
+
+    #[test]
+    fn names_are_short() {
+        for (name, shown) in [
+            ("layer-sha256:0123456789abcdef", "layer 0123456789ab"),
+            ("manifest-1@sha256:0123456789abcdef", "manifest 0123456789ab"),
+            ("config-sha256:0", "config 0"),
+            ("layer-of-cake", "layer-of-cake"),
+            ("my-host/a@sha256:0123456789abcdef", "my-host/a@sha256:0123456789abcdef"),
+        ] {
+            assert_eq!(short(name), shown);
+        }
     }
 
     #[test]

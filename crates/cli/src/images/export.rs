@@ -2,7 +2,7 @@
 
 use super::{progress, stream_id};
 use crate::{Context, output};
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use model::leases;
 use model::streams::{Source, Stream};
 use model::transfer::{self, Endpoint, ImageReference, ImageStore, Request};
@@ -26,6 +26,9 @@ pub struct Export {
     /// Every platform.
     #[arg(long)]
     all_platforms: bool,
+    /// Not offered: the daemon does it.
+    #[arg(long, hide = true)]
+    local: bool,
     #[command(flatten)]
     progress: progress::Flag,
     /// The archive; - for standard output.
@@ -37,6 +40,7 @@ pub struct Export {
 
 impl Export {
     pub(crate) async fn run(self, cx: &Context) -> Result<u8> {
+        ensure!(!self.local, "--local is not offered: the daemon writes the archive");
         let (mut archive, made) = open(&self.archive).await?;
         let Err(e) = self.export(cx, &mut *archive).await else { return Ok(0) };
         if made {

@@ -3,7 +3,7 @@
 use super::progress::{self, Shown};
 use super::stream_id;
 use crate::Context;
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
 use model::Scope;
 use model::streams::{Sink, Stream};
@@ -48,6 +48,15 @@ pub struct Import {
     /// The snapshotter's name.
     #[arg(long, env = "CONTAINERD_SNAPSHOTTER", default_value = "overlayfs")]
     snapshotter: String,
+    /// Not offered: the daemon does it.
+    #[arg(long, hide = true)]
+    local: bool,
+    /// Not offered: `gantry content prune references` does it afterwards.
+    #[arg(long, hide = true)]
+    discard_unpacked_layers: bool,
+    /// Has no effect: the daemon's configuration says it.
+    #[arg(long, hide = true)]
+    sync_fs: bool,
     #[command(flatten)]
     progress: progress::Flag,
     /// The archive; - for standard input.
@@ -64,6 +73,11 @@ struct Archive<'a> {
 
 impl Import {
     pub(crate) async fn run(self, cx: &Context) -> Result<u8> {
+        ensure!(!self.local, "--local is not offered: the daemon reads the archive");
+        ensure!(
+            !self.discard_unpacked_layers,
+            "--discard-unpacked-layers is not offered: `gantry content prune references` does it afterwards"
+        );
         let mut archive = Archive::open(&self.archive).await?;
         cx.leased(async |scope| self.transfer(cx, scope, &mut archive).await)
             .await

@@ -4,11 +4,14 @@ mod bars;
 mod check;
 mod convert;
 mod export;
+mod hosts;
 mod import;
+mod inspect;
 mod label;
 mod list;
 mod mount;
 pub(crate) mod progress;
+mod prune;
 mod pull;
 mod push;
 pub(crate) mod registry;
@@ -35,6 +38,9 @@ pub enum Images {
     Export(export::Export),
     /// Read images from an archive.
     Import(import::Import),
+    /// Show an image and everything below it.
+    #[command(visible_alias = "i")]
+    Inspect(inspect::Inspect),
     /// Label an image.
     Label(label::Label),
     /// List images.
@@ -44,6 +50,8 @@ pub enum Images {
     Mount(mount::Mount),
     /// Unmount what `mount` mounted.
     Unmount(mount::Unmount),
+    /// Remove every image that no container is made from.
+    Prune(prune::Prune),
     /// Bring an image from a registry, and unpack it.
     Pull(pull::Pull),
     /// Bring an image to a registry.
@@ -64,10 +72,12 @@ impl Images {
             Images::Convert(verb) => verb.run(cx).await,
             Images::Export(verb) => verb.run(cx).await,
             Images::Import(verb) => verb.run(cx).await,
+            Images::Inspect(verb) => verb.run(cx).await,
             Images::Label(verb) => verb.run(cx).await,
             Images::List(verb) => verb.run(cx).await,
             Images::Mount(verb) => verb.run(cx).await,
             Images::Unmount(verb) => verb.run(cx).await,
+            Images::Prune(verb) => verb.run(cx).await,
             Images::Pull(verb) => verb.run(cx).await,
             Images::Push(verb) => verb.run(cx).await,
             Images::Remove(verb) => verb.run(cx).await,

@@ -1,7 +1,7 @@
 //! `gantry images pull`
 
-use super::{progress, registry};
-use crate::Context;
+use super::{progress, registry, tree};
+use crate::{Context, output};
 use anyhow::{Context as _, Result, ensure};
 use model::transfer::{Endpoint, ImageStore, Request, Unpack};
 use std::sync::Arc;
@@ -37,7 +37,7 @@ pub struct Pull {
     /// Not offered: the daemon's configuration says it.
     #[arg(long, hide = true)]
     max_concurrent_downloads: Option<u32>,
-    /// Not offered: the daemon's configuration says it.
+    /// Has no effect: the daemon's configuration says it.
     #[arg(long, hide = true)]
     sync_fs: bool,
     /// The image.
@@ -63,7 +63,21 @@ impl Pull {
             .watch(registry.answering(cx, &cx.scope, pulling))
             .await
             .with_context(|| format!("pull {}", self.reference))?;
+        if self.print_chainid {
+            self.print_chain_id(cx).await?;
+        }
         Ok(0)
+    }
+
+    /// Prints the name of the top snapshot, of the first platform asked for.
+    async fn print_chain_id(&self, cx: &Context) -> Result<()> {
+        let image = cx.services.images.get(&cx.scope, &self.reference).await?;
+        let first = self.platform.first().map(|p| oci::Platform::parse(p)).transpose()?;
+        let matcher = oci::Matcher::only(&first.unwrap_or_else(|| oci::Platform::host("")));
+        let chosen = tree::choose_for(cx, (&self.reference, &image.target), &matcher).await?;
+        let chain_id = oci::chain_id(&chosen.config.rootfs.diff_ids);
+        let chain_id = chain_id.with_context(|| format!("image {:?} has no layers", self.reference))?;
+        output::line(format!("image chain ID: {chain_id}"))
     }
 
     fn store(&self) -> Result<ImageStore> {

@@ -1,8 +1,10 @@
 //! How a registry is reached, and who the user is there.
 //!
-//! The daemon speaks to the registry. What it needs to know beside the reference is on its own disk (`--hosts-dir`),
-//! except for credentials: those it asks for, over a stream, and gets them for the reference they were given for.
+//! The daemon speaks to the registry. What it needs to know beside the reference it reads from a directory with
+//! hosts.toml files, the user's or one made of flags. Credentials it asks for, over a stream, and gets them for the
+//! reference they were given for.
 
+use super::hosts::{Hosts, Tls};
 use crate::{Context, terminal};
 use anyhow::{Result, bail, ensure};
 use async_trait::async_trait;
@@ -25,18 +27,8 @@ pub struct Flags {
     /// The directory with hosts.toml files, on the daemon's machine.
     #[arg(long)]
     hosts_dir: Option<String>,
-    /// Not offered: goes into a hosts.toml.
-    #[arg(long, short = 'k', hide = true)]
-    skip_verify: bool,
-    /// Not offered: goes into a hosts.toml.
-    #[arg(long, hide = true)]
-    tlscacert: Option<String>,
-    /// Not offered: goes into a hosts.toml.
-    #[arg(long, hide = true)]
-    tlscert: Option<String>,
-    /// Not offered: goes into a hosts.toml.
-    #[arg(long, hide = true)]
-    tlskey: Option<String>,
+    #[command(flatten)]
+    tls: Tls,
     /// Not offered: the daemon's log tells.
     #[arg(long, hide = true)]
     http_dump: bool,
@@ -53,6 +45,8 @@ pub struct Registry {
     /// The end.
     pub end: transfer::Registry,
     known: Known,
+    /// What the flags say of TLS.
+    hosts: Option<Hosts>,
 }
 
 /// What is shown to registries for one reference.
@@ -68,34 +62,33 @@ impl Flags {
     /// A flag that is not offered, with what to do instead; no password and nobody to ask.
     pub fn registry(&self, reference: &str) -> Result<Registry> {
         self.refuse()?;
+        let hosts = self.tls.hosts()?;
+        ensure!(
+            hosts.is_none() || self.hosts_dir.is_none(),
+            "--hosts-dir says all about TLS: write it into HOST/hosts.toml, or leave --hosts-dir out"
+        );
         // Who shows nothing is asked too: the daemon's error then says what was missing.
         let known = Known { reference: reference.into(), credential: self.credential()? };
         let end = transfer::Registry {
             reference: reference.into(),
-            host_dir: self.hosts_dir.clone().unwrap_or_default(),
+            host_dir: hosts.as_ref().map(Hosts::dir).or_else(|| self.hosts_dir.clone()).unwrap_or_default(),
             default_scheme: if self.plain_http { "http".into() } else { String::new() },
             auth_stream: super::stream_id("auth"),
             ..transfer::Registry::default()
         };
-        Ok(Registry { end, known })
+        Ok(Registry { end, known, hosts })
     }
 
     /// Refuses what only a client that goes to the registry itself could do.
     fn refuse(&self) -> Result<()> {
-        let hosts = "the daemon goes to the registry: write it into HOST/hosts.toml and pass --hosts-dir";
         let log = "the daemon goes to the registry: its log tells with log level debug";
         ensure!(
             !self.local,
             "--local is not offered: the daemon fetches and sends, and gantry only asks it to"
         );
-        for (flag, given, why) in [
-            ("--skip-verify", self.skip_verify, hosts),
-            ("--tlscacert", self.tlscacert.is_some(), hosts),
-            ("--tlscert", self.tlscert.is_some(), hosts),
-            ("--tlskey", self.tlskey.is_some(), hosts),
-            ("--http-dump", self.http_dump, log),
-            ("--http-trace", self.http_trace, log),
-        ] {
+        for (flag, given, why) in
+            [("--http-dump", self.http_dump, log), ("--http-trace", self.http_trace, log)]
+        {
             ensure!(!given, "{flag} is not offered: {why}");
         }
         Ok(())
@@ -118,11 +111,26 @@ impl Flags {
 }
 
 impl Registry {
-    /// Does the work and answers what the daemon asks meanwhile.
+    /// Does the work, what it needs being there, and answers what the daemon asks meanwhile.
     ///
     /// # Errors
-    /// Those of the work; the stream of questions cannot be opened.
+    /// Those of the work; what it needs cannot be made, or not taken away.
     pub async fn answering<T>(
+        &self,
+        cx: &Context,
+        scope: &Scope,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let Some(hosts) = &self.hosts else { return self.answer(cx, scope, work).await };
+        hosts.make()?;
+        let done = self.answer(cx, scope, work).await;
+        let removed = hosts.remove();
+        let done = done?;
+        removed?;
+        Ok(done)
+    }
+
+    async fn answer<T>(
         &self,
         cx: &Context,
         scope: &Scope,
@@ -132,7 +140,7 @@ impl Registry {
         tokio::pin!(work);
         let done = tokio::select! {
             biased;
-            done = &mut work => return done,
+            done = &mut work => done,
             // No more questions. The transfer says what came of it, also of a stream that broke.
             _ = client::answer_questions(&*stream, &self.known) => work.await,
         };

@@ -11,6 +11,9 @@ pub struct Tag {
     /// Replace names that exist.
     #[arg(long)]
     force: bool,
+    /// Has no effect: it is always done so.
+    #[arg(long, hide = true)]
+    local: bool,
     /// Take any text for a name.
     #[arg(long)]
     skip_reference_check: bool,
