@@ -133,10 +133,8 @@ impl Container {
     }
 
     fn add_mounts(&self, mounts: &mut Vec<Mount>) {
-        for mount in &self.mounts {
-            mounts.retain(|m| m.destination != mount.destination);
-            mounts.push(mount.clone());
-        }
+        mounts.retain(|default| !self.mounts.iter().any(|m| m.destination == default.destination));
+        mounts.extend(self.mounts.iter().cloned());
     }
 
     fn fill_process(&self, process: &mut Process, image: &RunConfig, accounts: &Accounts) -> Result<()> {

@@ -43,16 +43,20 @@ fn all_devices(directory: &Path) -> Result<Vec<LinuxDevice>> {
     Ok(found)
 }
 
-/// The device at a path.
+/// The device at a path, or all of a directory's.
 ///
 /// # Errors
-/// Nothing is there, or it is no device.
-pub fn device(path: &Path) -> Result<LinuxDevice> {
+/// Nothing is there, or it is neither.
+pub fn devices(path: &Path) -> Result<Vec<LinuxDevice>> {
+    if path.is_dir() { all_devices(path) } else { Ok(vec![device(path)?]) }
+}
+
+fn device(path: &Path) -> Result<LinuxDevice> {
     let found = std::fs::metadata(path).with_context(|| format!("device {}", path.display()))?;
     let kind = FileType::from_raw_mode(found.mode());
     ensure!(
         matches!(kind, FileType::CharacterDevice | FileType::BlockDevice),
-        "{} is no device",
+        "{} is neither a device nor a directory of devices",
         path.display()
     );
     Ok(LinuxDevice {
@@ -76,8 +80,12 @@ mod tests {
         let null = devices.iter().find(|d| d.path == "/dev/null").expect("null");
         assert_eq!((null.kind.as_str(), null.major, null.minor), ("c", 1, 3));
         assert!(!devices.iter().any(|d| d.path.starts_with("/dev/pts/") || d.path == "/dev/console"));
-        assert!(device(Path::new("/proc/self/status")).is_err());
-        assert!(device(Path::new("/dev/no-such")).is_err());
+        assert_eq!(super::devices(Path::new("/dev/null")).expect("null"), [null.clone()]);
+        let all = super::devices(Path::new("/dev")).expect("a directory");
+        assert_eq!(all, devices);
+        for none in ["/proc/self/status", "/dev/no-such"] {
+            assert!(super::devices(Path::new(none)).is_err(), "{none}");
+        }
     }
 
     #[test]

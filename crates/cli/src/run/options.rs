@@ -12,6 +12,7 @@ use model::snapshots::Prepare;
 use model::{Any, Labels, Scope};
 use oci::Digest;
 use oci::config::RunConfig;
+use oci::runtime::LinuxDevice;
 use spec::Accounts;
 use std::path::{Path, PathBuf};
 
@@ -49,7 +50,7 @@ pub struct Options {
     /// type=TYPE,src=SOURCE,dst=DESTINATION,options=a:b
     #[arg(long)]
     mount: Vec<String>,
-    /// Pass a device of the host through, by its path.
+    /// Pass a device of the host through, by its path, or all of a directory's.
     #[arg(long)]
     device: Vec<PathBuf>,
     /// Use the host's network.
@@ -321,7 +322,7 @@ impl Options {
             annotations,
             resources: self.resources(),
             cgroup: self.cgroup.clone().unwrap_or_default(),
-            devices: self.device.iter().map(|path| host::device(path)).collect::<Result<_>>()?,
+            devices: self.devices()?,
             seccomp: self.seccomp_profile.as_deref().map(parse::seccomp).transpose()?,
             rootfs_propagation: self.rootfs_propagation.clone().unwrap_or_default(),
             uid_mappings: mapping.uids,
@@ -334,6 +335,11 @@ impl Options {
             linux.seccomp = Some(spec::seccomp::profile(process.map_or(&[][..], |c| &c.bounding)));
         }
         Ok(spec)
+    }
+
+    fn devices(&self) -> Result<Vec<LinuxDevice>> {
+        let found: Vec<_> = self.device.iter().map(|path| host::devices(path)).collect::<Result<_>>()?;
+        Ok(found.concat())
     }
 
     fn environment(&self) -> Result<Vec<String>> {

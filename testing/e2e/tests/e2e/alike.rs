@@ -71,6 +71,14 @@ fn alike(combinations: &[&[&str]]) -> Result<()> {
 
 #[test]
 fn powers() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    for directory in ["below", "pts"] {
+        std::fs::create_dir(dir.path().join(directory))?;
+    }
+    for (name, minor) in [("below/full", "7"), ("pts/0", "3"), ("console", "3"), ("null", "3")] {
+        e2e::Program::new("mknod").arg(dir.path().join(name)).args(["c", "1", minor]).succeed()?;
+    }
+    let directory = dir.path().to_string_lossy();
     let devices = ["--device", "/dev/null", "--device", "/dev/full"];
     let privileged_devices = [&["--privileged", "--seccomp"][..], &devices].concat();
     alike(&[
@@ -82,6 +90,7 @@ fn powers() -> Result<()> {
         &["--cap-add", "CAP_SYS_ADMIN", "--cap-add", "CAP_CHOWN", "--cap-drop", "CAP_KILL", "--seccomp"],
         &["--allow-new-privs", "--seccomp", "--hostname", "box"],
         &devices,
+        &["--device", &directory],
         &privileged_devices,
     ])
 }
@@ -105,7 +114,7 @@ fn surroundings() -> Result<()> {
         &["--user", "app", "--cwd", "/tmp"],
         &["--user", "app:bin"],
         &["--user", "1234:5678"],
-        &["--mount", bind, "--mount", shm, "--rootfs-propagation", "shared"],
+        &["--mount", bind, "--mount", shm, "--mount", bind, "--rootfs-propagation", "shared"],
         &["--with-ns", &network, "--with-ns", &ipc],
         &["--with-ns", &uts, "--net-host"],
         &["--label", "a=b", "--annotation", "c=d", "--annotation", "x.y/z=1=2", "--no-pivot"],
