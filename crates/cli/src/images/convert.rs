@@ -5,6 +5,7 @@
 //! EROFS.
 
 use super::uncompress::uncompress;
+use super::unless_interrupted;
 use crate::{Context, content, context, output};
 use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
@@ -58,7 +59,7 @@ impl Convert {
         let converting = async |scope: &Scope| {
             let (uncompress, oci) = (self.uncompress, self.oci);
             let conversion = Conversion { cx, scope, uncompress, oci, platforms };
-            let root = conversion.convert(&descriptor(&source.target)?).await?;
+            let root = unless_interrupted(conversion.convert(&descriptor(&source.target)?)).await?;
             name(cx, scope, &self.target, (&source, &root)).await?;
             Ok(root.digest)
         };

@@ -1,6 +1,6 @@
 //! `gantry images export`
 
-use super::{progress, stream_id};
+use super::{progress, stream_id, unless_interrupted};
 use crate::{Context, output};
 use anyhow::{Context as _, Result, bail, ensure};
 use model::leases;
@@ -64,7 +64,7 @@ impl Export {
             };
             tokio::try_join!(transfer, drain(&*stream, archive))
         };
-        if let Err(e) = shown.watch(done).await {
+        if let Err(e) = shown.watch(unless_interrupted(done)).await {
             cx.release(&scope).await.unwrap_or_else(|second| output::complain(&second));
             return Err(e);
         }

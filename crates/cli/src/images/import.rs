@@ -1,7 +1,7 @@
 //! `gantry images import`
 
 use super::progress::{self, Shown};
-use super::stream_id;
+use super::{stream_id, unless_interrupted};
 use crate::Context;
 use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
@@ -79,7 +79,7 @@ impl Import {
             "--discard-unpacked-layers is not offered: `gantry content prune references` does it afterwards"
         );
         let mut archive = Archive::open(&self.archive).await?;
-        cx.leased(async |scope| self.transfer(cx, scope, &mut archive).await)
+        cx.leased(async |scope| unless_interrupted(self.transfer(cx, scope, &mut archive)).await)
             .await
             .with_context(|| format!("import {}", self.archive))?;
         Ok(0)

@@ -25,7 +25,7 @@ mod usage;
 pub(crate) use unpack::{Unpacked, unpack};
 
 use crate::Context;
-use anyhow::Result;
+use anyhow::{Context as _, Result, anyhow};
 
 /// Work with images.
 #[derive(Debug, clap::Subcommand)]
@@ -83,6 +83,19 @@ impl Images {
             Images::Remove(verb) => verb.run(cx).await,
             Images::Tag(verb) => verb.run(cx).await,
             Images::Usage(verb) => verb.run(cx).await,
+        }
+    }
+}
+
+/// Does work that holds something, a lease perhaps, until the user presses Ctrl-C: then it fails, and what it held is
+/// given back.
+pub(crate) async fn unless_interrupted<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::select! {
+        biased;
+        done = work => done,
+        pressed = tokio::signal::ctrl_c() => {
+            pressed.context("wait for Ctrl-C")?;
+            Err(anyhow!("interrupted"))
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `gantry images mount`
 
-use super::unpack;
+use super::{unless_interrupted, unpack};
 use crate::{Context, context, mounts, output};
 use anyhow::{Context as _, Result};
 use model::snapshots::Prepare;
@@ -42,7 +42,7 @@ impl Mount {
         // That the image is there is found out before anything is made.
         cx.services.images.get(&cx.scope, &self.reference).await?;
         let scope = self.lease(cx).await?;
-        if let Err(e) = self.mount(cx, &scope, &matcher).await {
+        if let Err(e) = unless_interrupted(self.mount(cx, &scope, &matcher)).await {
             cx.release(&scope).await.unwrap_or_else(|second| output::complain(&second));
             return Err(e);
         }

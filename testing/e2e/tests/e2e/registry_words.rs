@@ -470,6 +470,12 @@ fn progress_for_people() -> Result<()> {
     daemon.finish()
 }
 
+/// What Ctrl-C does.
+fn interrupt(program: &OnTerminal) -> Result<()> {
+    let pid = rustix::process::Pid::from_child(program.child());
+    Ok(rustix::process::kill_process(pid, rustix::process::Signal::INT)?)
+}
+
 /// Interrupted in the middle of a layer, it leaves neither an image nor a terminal that is not as it was.
 #[test]
 fn an_interrupted_pull() -> Result<()> {
@@ -481,14 +487,27 @@ fn an_interrupted_pull() -> Result<()> {
     let mut pulling = OnTerminal::start(daemon.client(&["images", "pull", &reference]), (100, 24))?;
     wire.wait_until_it_stands()?;
     pulling.until("  layer ")?;
-    let pid = rustix::process::Pid::from_child(pulling.child());
-    rustix::process::kill_process(pid, rustix::process::Signal::INT)?;
+    interrupt(&pulling)?;
     let (code, text) = pulling.end()?;
     ensure!(code == 130, "{code}: {text}");
     ensure!(!text.contains("\x1b[?") && text.contains('['), "{text:?}");
     ensure!(daemon.ok(&["images", "ls", "-q"])?.lines().is_empty(), "an image came of it");
     wire.limit(None);
     daemon.ok(&["images", "pull", &reference])?;
+    daemon.finish()
+}
+
+/// Interrupted while it reads the archive, an import gives its lease back.
+#[test]
+fn an_interrupted_import() -> Result<()> {
+    let daemon = gantry()?;
+    let mut importing = OnTerminal::start(daemon.client(&["images", "import", "-"]), (100, 24))?;
+    importing.until("Importing")?;
+    ensure!(daemon.ok(&["leases", "ls", "-q"])?.lines().len() == 1, "no lease while it reads");
+    interrupt(&importing)?;
+    let (code, text) = importing.end()?;
+    ensure!(code == 1 && text.contains("interrupted"), "{code}: {text}");
+    nothing_came_of_it(&daemon)?;
     daemon.finish()
 }
 
