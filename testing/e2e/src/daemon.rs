@@ -280,11 +280,13 @@ impl Daemon {
     pub fn command(&self) -> Result<Command> {
         let log = File::options().append(true).create(true).open(self.dir.join("log"))?;
         const SYSTEM: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
+        let own = self.dir.join("bin");
+        let own = own.display();
         let path = match self.start.kind {
             // No runc, no crun, no shim of anybody else's is to be found.
-            Kind::Gantry => self.dir.join("bin").display().to_string(),
-            Kind::Containerd => format!("{}:{SYSTEM}", compat_dir().display()),
-            Kind::Debian => SYSTEM.to_owned(),
+            Kind::Gantry => own.to_string(),
+            Kind::Containerd => format!("{own}:{}:{SYSTEM}", compat_dir().display()),
+            Kind::Debian => format!("{own}:{SYSTEM}"),
         };
         let mut command = Command::new(self.start.kind.program(&self.start.dist));
         command.args(["--log-level", self.start.log_level, "--config"]).arg(self.dir.join("config.toml"));

@@ -33,7 +33,14 @@ fn ours() -> Result<Option<Daemon>> {
 
 fn run_patient(daemon: &Daemon, id: &str) -> Result<i32> {
     daemon.ok(&["run", "-d", BUSYBOX, id, "sh", "-c", PATIENT])?;
-    daemon.task_pid(id)
+    let pid = daemon.task_pid(id)?;
+    // With a child the shell has set its trap.
+    let (children, deadline) = (format!("/proc/{pid}/task/{pid}/children"), Instant::now() + CLIENT);
+    while std::fs::read_to_string(&children)?.is_empty() {
+        ensure!(Instant::now() < deadline, "{id} has no child");
+        std::thread::yield_now();
+    }
+    Ok(pid)
 }
 
 fn signal(pid: i32, signal: Signal) -> Result<()> {

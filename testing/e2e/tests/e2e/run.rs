@@ -90,7 +90,7 @@ fn a_terminal(daemon: Daemon) -> Result<()> {
 }
 
 /// Runs a command in a terminal of 33 rows and 77 columns.
-fn in_terminal(program: Program) -> Result<Finished> {
+pub(crate) fn in_terminal(program: Program) -> Result<Finished> {
     let command = program.into_command();
     let quote = |word: &std::ffi::OsStr| format!("'{}'", word.to_string_lossy().replace('\'', "'\\''"));
     let words: Vec<String> =
