@@ -165,6 +165,9 @@ impl Shim {
             let text = String::from_utf8_lossy(&bytes);
             let made = Made::parse(&text).ok_or_else(|| Error::internal("the runtime told no process"))?;
             let console = launched.console.as_ref().map(ConsoleEnd::receive).transpose()?;
+            if self.abandoned && launched.key.is_init() {
+                return Err(Error::cancelled("create"));
+            }
             Ok((made, console))
         });
         match made {

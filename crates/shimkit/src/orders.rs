@@ -79,6 +79,9 @@ impl Shim {
                 if let Err(error) = output {
                     log::warn(error.text());
                 }
+                if self.abandoned {
+                    self.end_if_idle();
+                }
             }
         }
     }

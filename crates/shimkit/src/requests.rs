@@ -260,11 +260,18 @@ impl Shim {
         self.order(asked, &request.id, OrderVerb::Checkpoint(wanted))
     }
 
-    pub(crate) fn shutdown(&mut self, _request: &api::ShutdownRequest) -> Answer {
+    pub(crate) fn shutdown(&mut self, request: &api::ShutdownRequest) -> Answer {
+        // A daemon that was restarted shuts down what its predecessor had not finished to create.
+        self.abandoned |= self.creating.contains(&request.id);
+        self.end_if_idle();
+        empty()
+    }
+
+    /// Ends the shim unless it has something to look after.
+    pub(crate) fn end_if_idle(&mut self) {
         if self.containers.is_empty() && self.creating.is_empty() {
             self.end();
         }
-        empty()
     }
 
     /// Watches a new container for memory running out.

@@ -112,6 +112,8 @@ pub struct Shim {
     pub(crate) containers: BTreeMap<String, Container>,
     /// Containers whose creation is under way.
     pub(crate) creating: Vec<String>,
+    /// The daemon gave up what is being created: it is taken away again, and the shim ends.
+    pub(crate) abandoned: bool,
     /// Launches that wait for a logging program.
     pub(crate) staged: BTreeMap<Key, Launch>,
     pub(crate) jobs: BTreeMap<i32, Working>,
@@ -146,6 +148,7 @@ impl Shim {
             timers: Timers::default(),
             containers: BTreeMap::new(),
             creating: Vec::new(),
+            abandoned: false,
             staged: BTreeMap::new(),
             jobs: BTreeMap::new(),
             pids: BTreeMap::new(),

@@ -10,11 +10,13 @@
 //! | the shim answers | kept; an exit that nobody was told is told |
 //! | the shim listens but does not answer in time | kept: a slow machine is no reason to kill a container |
 //!
+//! The start of the daemon waits for none of them longer than a moment: what takes longer goes on beside it.
+//!
 //! Then working directories without a bundle are removed.
 
 use crate::bootstrap::Endpoint;
 use crate::bundle::{self, Bundle};
-use crate::connect::{Call, Channel, Failure};
+use crate::connect::{Answer, Call, Channel, Failure};
 use crate::exits::Exits;
 use crate::log::Log;
 use crate::shim::{Life, Shim, now};
@@ -26,12 +28,16 @@ use model::{ContainerId, Error, Namespace, Result};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
-use tokio::sync::{Semaphore, watch};
+use std::time::Duration;
+use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use wire::api::task_v3::{StateRequest, StateResponse, task_methods};
 
 /// How many bundles are looked at at a time.
 const AT_A_TIME: usize = 16;
+/// How long the start of the daemon waits for one shim. A healthy one answers within a millisecond.
+const PATIENCE: Duration = Duration::from_millis(150);
 
 /// What a reload needs to know of containers.
 #[async_trait]
@@ -158,34 +164,41 @@ impl Inner {
             Ok(channel) => channel,
             Err(error) => return self.bury_unmet(unmet, &error).await,
         };
-        let request = StateRequest { id: unmet.id.to_string(), exec_id: String::new() };
-        let limit = Some(self.setup.limits.load);
-        let call = Call { method: task_methods::STATE, request: &request, limit, probes: true };
-        let answer = channel.call::<_, StateResponse>(call).await;
+        let answer = ask(&channel, &unmet.id, PATIENCE.min(self.setup.limits.load)).await;
         if let Err(failure @ Failure::Closed) = answer {
             return self.bury_unmet(unmet, &failure.into()).await;
         }
         let Unmet { namespace, id, bundle, binary, exits } = unmet;
         let life = watch::Sender::new(Life::Live);
         let shim = Arc::new(Shim { namespace, id, bundle, binary, channel, address, exits, life });
+        // The name is taken as long as anything is left.
+        self.table.put(&shim);
         match answer {
             Ok(state) => self.note_state(&shim, state),
             Err(Failure::Refused(e)) if e.is_not_found() => {
-                tracing::info!(task = shim.label(), "cleaning leaked shim process");
                 shim.leave();
-                if let Err(error) = self.take_down(&shim).await {
-                    tracing::warn!(task = shim.label(), %error, "failed to remove a leaked shim");
-                }
+                self.beside(remove_leaked(Arc::clone(self), shim)).await;
                 return false;
             }
-            Err(failure) => {
-                let error = Error::from(failure);
-                tracing::warn!(task = shim.label(), %error, "the shim does not answer");
+            Err(_) => {
+                let (inner, shim) = (Arc::clone(self), Arc::clone(&shim));
+                self.beside(ask_again(inner, shim)).await;
             }
         }
-        self.table.put(&shim);
         self.adopt(&shim, log);
         true
+    }
+
+    /// Waits a moment for some work, which then goes on beside the start.
+    async fn beside(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let (done, wait) = oneshot::channel();
+        self.spawn(async move {
+            work.await;
+            // Nobody waits any longer.
+            let _ = done.send(());
+        });
+        // A moment is all that is waited for.
+        let _ = timeout(PATIENCE, wait).await;
     }
 
     fn note_state(&self, shim: &Arc<Shim>, state: StateResponse) {
@@ -226,9 +239,14 @@ impl Inner {
         false
     }
 
+    /// Keeps what was missed until somebody listens, or tells it.
     fn miss(&self, missed: Missed) {
+        let mut missed = Some(missed);
         if let Some(waiting) = &mut *self.missed.lock().unwrap_or_else(PoisonError::into_inner) {
-            waiting.push(missed);
+            waiting.extend(missed.take());
+        }
+        if let Some(missed) = missed {
+            self.tell(missed);
         }
     }
 
@@ -246,23 +264,25 @@ impl Inner {
     /// See [`crate::Shims::announce`].
     pub(crate) fn announce(&self) {
         let missed = self.missed.lock().unwrap_or_else(PoisonError::into_inner).take();
-        for one in missed.into_iter().flatten() {
-            match one {
-                Missed::Exit(shim, exit) => {
-                    // The exit of a task that was deleted meanwhile would be taken for that of a newer one.
-                    if shim.is_live() && shim.exits.note(&exit, &shim.bundle) {
-                        let container_id = shim.id.to_string();
-                        self.publish(&shim.namespace, Event::TaskExit { container_id, exit });
-                    }
+        missed.into_iter().flatten().for_each(|one| self.tell(one));
+    }
+
+    fn tell(&self, missed: Missed) {
+        match missed {
+            Missed::Exit(shim, exit) => {
+                // The exit of a task that was deleted meanwhile would be taken for that of a newer one.
+                if shim.is_live() && shim.exits.note(&exit, &shim.bundle) {
+                    let container_id = shim.id.to_string();
+                    self.publish(&shim.namespace, Event::TaskExit { container_id, exit });
                 }
-                Missed::Death { namespace, id, exit, news } => {
-                    let container_id = id.to_string();
-                    if news {
-                        let (container_id, exit) = (container_id.clone(), exit.clone());
-                        self.publish(&namespace, Event::TaskExit { container_id, exit });
-                    }
-                    self.publish(&namespace, Event::TaskDelete { container_id, exit });
+            }
+            Missed::Death { namespace, id, exit, news } => {
+                let container_id = id.to_string();
+                if news {
+                    let (container_id, exit) = (container_id.clone(), exit.clone());
+                    self.publish(&namespace, Event::TaskExit { container_id, exit });
                 }
+                self.publish(&namespace, Event::TaskDelete { container_id, exit });
             }
         }
     }
@@ -280,6 +300,38 @@ impl Inner {
                 tracing::warn!(task = format!("{namespace}/{id}"), %error, "failed to remove working directory");
             }
         }
+    }
+}
+
+/// Asks for the state of a shim's task.
+async fn ask(channel: &Channel, id: &ContainerId, limit: Duration) -> Answer<StateResponse> {
+    let request = StateRequest { id: id.to_string(), exec_id: String::new() };
+    let call = Call { method: task_methods::STATE, request: &request, limit: Some(limit), probes: true };
+    channel.call(call).await
+}
+
+/// Asks a slow shim with more patience.
+async fn ask_again(inner: Arc<Inner>, shim: Arc<Shim>) {
+    match ask(&shim.channel, &shim.id, inner.setup.limits.load).await {
+        Ok(state) => inner.note_state(&shim, state),
+        Err(Failure::Refused(e)) if e.is_not_found() => {
+            if shim.leave() {
+                remove_leaked(inner, shim).await;
+            }
+        }
+        // Its owner notices that.
+        Err(Failure::Closed) => {}
+        Err(Failure::Refused(error)) => {
+            tracing::warn!(task = shim.label(), %error, "the shim does not answer");
+        }
+    }
+}
+
+/// Removes a shim that does not know its task. It is `Leaving`.
+async fn remove_leaked(inner: Arc<Inner>, shim: Arc<Shim>) {
+    tracing::info!(task = shim.label(), "cleaning leaked shim process");
+    if let Err(error) = inner.take_down(&shim).await {
+        tracing::warn!(task = shim.label(), %error, "failed to remove a leaked shim");
     }
 }
 

@@ -134,7 +134,8 @@ impl Inner {
         self.spawn(shim::own(Arc::clone(self), Arc::clone(shim), log));
     }
 
-    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+    /// Runs something for as long as the daemon does.
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         let mut set = self.work.lock().unwrap_or_else(PoisonError::into_inner);
         while set.try_join_next().is_some() {}
         set.spawn(work);
