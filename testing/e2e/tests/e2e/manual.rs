@@ -61,6 +61,8 @@ fn manual() -> Result<()> {
     ensure!(pages > 60, "{pages} pages only");
     let written = std::fs::read_dir(dir.path())?.count();
     ensure!(written == pages, "{written} pages for {pages} commands");
+    let main = std::fs::read_to_string(dir.path().join("gantry.1"))?;
+    ensure!(main.contains("CONTAINERD_ADDRESS") && main.contains("gantry\\-snapshots(1)"), "{main}");
     let unwritable = Program::new(e2e::daemon::dist().join("gantry")).args(["man", "/proc/here"]);
     unwritable.refuse(&["/proc/here"])?;
     Ok(())
