@@ -141,8 +141,8 @@ fn fetches(daemon: Daemon) -> Result<()> {
     let one = registry.reference("team/one:1");
     daemon.ok(&[FETCH, &["--label", "colour=red", &one]].concat())?;
     let content = daemon.ok(&["content", "ls"])?;
-    for blob in archive.blobs.iter().filter(|blob| content.row(&blob.digest).is_err()) {
-        anyhow::bail!("no {}: {content}", blob.digest);
+    for blob in &archive.blobs {
+        content.row(&blob.digest)?;
     }
     ensure!(daemon.ok(&["snapshots", "ls"])?.rows().is_empty(), "it is unpacked");
     ensure!(daemon.ok(&["images", "ls"])?.row(&one)?.last() == Some(&"colour=red"));
