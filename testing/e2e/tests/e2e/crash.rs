@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use e2e::samples::{self, BUSYBOX};
 use e2e::tar::Tar;
 use e2e::{Census, Client, Daemon, Follower, Kind, Layer, Program};
@@ -78,7 +78,11 @@ fn nothing_since(daemon: &Daemon, before: &Census) -> Result<()> {
         if left.is_empty() {
             return Ok(());
         }
-        ensure!(Instant::now() < deadline, "left behind: {left:#?}");
+        if Instant::now() > deadline {
+            let (snapshots, containers) =
+                (daemon.ok(&["snapshots", "ls"])?, daemon.ok(&["containers", "ls"])?);
+            bail!("left behind: {left:#?}\n{snapshots}\n{containers}");
+        }
     }
 }
 
@@ -160,15 +164,17 @@ impl Ordeal {
         ensure!(listed.row(&leaver)?[1..] == [pid.to_string().as_str(), "STOPPED"], "{listed}");
         self.daemon.client(&["tasks", "rm", &leaver]).run()?.warns("exit code 5")?;
         self.daemon.ok(&["containers", "rm", &leaver])?;
-        self.use_again(&interrupted).with_context(|| format!("after the interrupted {interrupted}"))?;
+        for id in interrupted {
+            self.use_again(&id).with_context(|| format!("after the interrupted {id}"))?;
+        }
         nothing_since(&self.daemon, &self.before)?;
         self.count(&mut events)?;
         events.kill()
     }
 
-    /// Runs containers in a loop and kills the daemon somewhere in it. Gives the id that was under way, or the last that
-    /// was: a client whose clean-up fails may end well.
-    fn interrupt(&mut self, number: usize) -> Result<String> {
+    /// Runs containers in a loop and kills the daemon somewhere in it. Gives the last two ids: the one that
+    /// was under way, and the one before, for a client whose clean-up fails may end well.
+    fn interrupt(&mut self, number: usize) -> Result<Vec<String>> {
         // A cycle takes about 100 ms with a debug build; the first of them lets the others start.
         let delay = Duration::from_millis(self.random.below(500));
         let stop = AtomicBool::new(false);
@@ -185,23 +191,24 @@ impl Ordeal {
                 .collect();
             let stop = &stop;
             let looped = scope.spawn(move || {
-                let mut last = (String::new(), false);
+                let (mut ids, mut failed) = (Vec::new(), false);
                 for (id, program) in programs {
-                    if last.1 || stop.load(Ordering::Acquire) {
+                    if failed || stop.load(Ordering::Acquire) {
                         break;
                     }
-                    last = (id, program.run().map_or(true, |ran| ran.code != 0));
+                    failed = program.run().map_or(true, |ran| ran.code != 0);
+                    ids.push(id);
                     let _ = send.send(());
                 }
-                last
+                (ids.split_off(ids.len().saturating_sub(2)), failed)
             });
             self.cycles += until(&finished, Instant::now() + delay);
             ensure!(!looped.is_finished(), "the loop failed while the daemon was well: {:?}", looped.join());
             self.daemon.kill9()?;
             stop.store(true, Ordering::Release);
-            let (id, failed) = looped.join().map_err(|_| anyhow::anyhow!("the loop panicked"))?;
+            let (ids, failed) = looped.join().map_err(|_| anyhow::anyhow!("the loop panicked"))?;
             self.interrupted += usize::from(failed);
-            Ok(id)
+            Ok(ids)
         })
     }
 
