@@ -34,8 +34,10 @@ impl Contender {
         let daemon = Daemon::start_with(start)?;
         let mut column = Column::new(title);
         column.set(Row::DaemonFresh, memory::pss_kib(pid(&daemon)?)? as f64 / 1024.0);
+        let fresh = memory::threads(pid(&daemon)?)?;
         daemon.import_busybox()?;
         let mut peer = Peer::connect(&daemon).await?;
+        memory::idle(pid(&daemon)?, fresh).await?;
         column.set(Row::DaemonIdle, memory::pss_kib(pid(&daemon)?)? as f64 / 1024.0);
         // The first cycle pays for what later ones find in the cache.
         peer.cycle("warm").await?;

@@ -28,7 +28,7 @@ impl Holding {
             let path = format!("/proc/{pid}/{name}");
             Ok::<_, anyhow::Error>(fs::read_dir(&path).with_context(|| format!("list {path}"))?.count())
         };
-        Ok(Self { pss: memory::pss_kib(pid)?, files: count("fd")?, threads: count("task")? })
+        Ok(Self { pss: memory::pss_kib(pid)?, files: count("fd")?, threads: memory::threads(pid)? })
     }
 }
 
@@ -36,24 +36,30 @@ impl Holding {
 pub async fn run() -> Result<()> {
     let start = Start { kind: Kind::Gantry, client: Client::Ctr, log_level: "info", ..Start::new() };
     let daemon = Daemon::start_with(start)?;
+    let fresh = memory::threads(pid(&daemon)?)?;
     daemon.import_busybox()?;
     let mut peer = Peer::connect(&daemon).await?;
     peer.stay("host").await?;
     cycles(&mut peer, WARM).await?;
-    execs(&mut peer, WARM).await?;
+    run_execs(&mut peer, WARM).await?;
     let shim = daemon.shim_pid("host")?;
-    let look = || anyhow::Ok([Holding::of(pid(&daemon)?)?, Holding::of(shim)?]);
-    let before = look()?;
+    let look = async || {
+        memory::idle(pid(&daemon)?, fresh).await?;
+        anyhow::Ok([Holding::of(pid(&daemon)?)?, Holding::of(shim)?])
+    };
+    let before = look().await?;
     let begun = Instant::now();
     cycles(&mut peer, TIMES).await?;
     let between = begun.elapsed();
-    let after_cycles = look()?;
-    execs(&mut peer, TIMES).await?;
-    let after = look()?;
+    let after_cycles = look().await?;
+    let begun = Instant::now();
+    run_execs(&mut peer, TIMES).await?;
+    let execs = begun.elapsed();
+    let after = look().await?;
     println!(
-        "{TIMES} cycles in {:.1} s, then {TIMES} execs in {:.1} s",
+        "{TIMES} cycles in {:.1} s, {TIMES} execs in {:.1} s",
         between.as_secs_f64(),
-        (begun.elapsed() - between).as_secs_f64()
+        execs.as_secs_f64()
     );
     println!("{:<26}{:>10}{:>14}{:>10}", "", "PSS, KiB", "descriptors", "threads");
     for (when, looks) in [("at the start", before), ("after the cycles", after_cycles), ("at the end", after)]
@@ -80,7 +86,7 @@ async fn cycles(peer: &mut Peer, times: usize) -> Result<()> {
     Ok(())
 }
 
-async fn execs(peer: &mut Peer, times: usize) -> Result<()> {
+async fn run_execs(peer: &mut Peer, times: usize) -> Result<()> {
     for number in 0..times {
         peer.exec("host", &format!("exec-{number}")).await?;
     }

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The mounts that are held, by the path of the binary.
 #[derive(Debug, Default)]
@@ -27,8 +27,7 @@ impl Sealed {
     pub(crate) fn file(&self, binary: &Path) -> Option<Arc<OwnedFd>> {
         let found = std::fs::metadata(binary).ok()?;
         let identity = (found.dev(), found.ino(), found.ctime(), found.ctime_nsec());
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = held.get(binary).filter(|known| known.identity == identity) {
+        if let Some(known) = self.lock().get(binary).filter(|known| known.identity == identity) {
             return Some(Arc::clone(&known.file));
         }
         let path = std::fs::canonicalize(binary).ok()?;
@@ -36,8 +35,12 @@ impl Sealed {
             return None;
         }
         let file = Arc::new(kernel::process::sealed(&path).ok()?);
-        held.insert(binary.to_path_buf(), Held { identity, file: Arc::clone(&file) });
+        self.lock().insert(binary.to_path_buf(), Held { identity, file: Arc::clone(&file) });
         Some(file)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<PathBuf, Held>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
