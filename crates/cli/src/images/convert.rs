@@ -6,7 +6,7 @@
 
 use super::uncompress::uncompress;
 use super::unless_interrupted;
-use crate::{Context, content, context, output};
+use crate::{Context, Output, content, context, output};
 use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
 use model::content::{Commit, Ingest};
@@ -14,6 +14,7 @@ use model::images::{Image, Target, Update};
 use model::{Labels, Mask, Scope, Timestamp};
 use oci::media_type::{self, Compression};
 use oci::{Descriptor, Digest, ImageConfig, Index, Manifest, Matcher, Platform, manifest};
+use serde_json::json;
 
 /// The largest manifest, index or config, in bytes.
 const MAX_DOCUMENT: u64 = 8 << 20;
@@ -64,7 +65,10 @@ impl Convert {
             Ok(root.digest)
         };
         let digest = cx.leased(converting).await.with_context(|| format!("convert {}", self.source))?;
-        output::line(digest)?;
+        match cx.output {
+            Output::Table => output::line(digest)?,
+            Output::Json => output::json(&json!({"name": self.target, "digest": digest.to_string()}))?,
+        }
         Ok(0)
     }
 

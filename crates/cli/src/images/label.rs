@@ -39,7 +39,7 @@ impl Label {
             let update = Update { image, mask: Mask(mask), source_date: None };
             images.update(&cx.scope, update).await.with_context(|| format!("label {}", self.name))?
         };
-        output::line(output::labels(&labelled.labels))?;
+        output::print_labels(cx.output, &labelled.labels)?;
         Ok(0)
     }
 }

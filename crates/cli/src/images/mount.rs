@@ -1,11 +1,12 @@
 //! `gantry images mount`
 
 use super::{unless_interrupted, unpack};
-use crate::{Context, context, mounts, output};
+use crate::{Context, Output, context, mounts, output};
 use anyhow::{Context as _, Result};
 use model::snapshots::Prepare;
 use model::{Labels, Scope, leases};
 use oci::{Matcher, Platform};
+use serde_json::json;
 use std::path::Path;
 use std::time::Duration;
 
@@ -42,11 +43,16 @@ impl Mount {
         // That the image is there is found out before anything is made.
         cx.services.images.get(&cx.scope, &self.reference).await?;
         let scope = self.lease(cx).await?;
-        if let Err(e) = unless_interrupted(self.mount(cx, &scope, &matcher)).await {
-            cx.release(&scope).await.unwrap_or_else(|second| output::complain(&second));
-            return Err(e);
+        match unless_interrupted(self.mount(cx, &scope, &matcher)).await {
+            Ok(chain_id) if cx.output == Output::Json => {
+                output::json(&json!({"chainID": chain_id, "target": self.target}))?;
+            }
+            Ok(_) => output::line(&self.target)?,
+            Err(e) => {
+                cx.release(&scope).await.unwrap_or_else(|second| output::complain(&second));
+                return Err(e);
+            }
         }
-        output::line(&self.target)?;
         Ok(0)
     }
 
@@ -66,10 +72,13 @@ impl Mount {
         Ok(cx.scope.with_lease(lease.id))
     }
 
-    async fn mount(&self, cx: &Context, scope: &Scope, matcher: &Matcher) -> Result<()> {
+    /// Mounts it; the name of the top snapshot.
+    async fn mount(&self, cx: &Context, scope: &Scope, matcher: &Matcher) -> Result<String> {
         let names = (self.reference.as_str(), self.snapshotter.as_str());
         let unpacked = unpack::unpack_for(cx, scope, names, matcher).await?;
-        output::line(&unpacked.chain_id)?;
+        if cx.output == Output::Table {
+            output::line(&unpacked.chain_id)?;
+        }
         let snapshots = cx.snapshotter(&self.snapshotter);
         let prepare = Prepare {
             key: self.target.clone(),
@@ -86,7 +95,7 @@ impl Mount {
             }
             return Err(e.context(format!("mount {}", self.reference)));
         }
-        Ok(())
+        Ok(unpacked.chain_id.to_string())
     }
 }
 

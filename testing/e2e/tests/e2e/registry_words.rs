@@ -1,6 +1,8 @@
 //! The words around images that come from registries: pull, push, label, usage, mount, convert, and what is seen of
 //! them on the way.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context, Result, ensure};
 use e2e::registry::wire::Wire;
 use e2e::registry::{Certificates, PASSWORD, Registry, Settings, USERNAME};
@@ -8,7 +10,7 @@ use e2e::samples::{self, BUSYBOX};
 use e2e::tar::Tar;
 use e2e::terminal::OnTerminal;
 use e2e::{Archive, Client, Daemon, Kind, Layer, Program};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 scenarios!(
     there_and_back,
@@ -228,6 +230,14 @@ fn platforms_in_words(daemon: Daemon) -> Result<()> {
         .arg(format!("docker://{one}"))
         .succeed()?;
 
+    let manifests = |flags: &[&str]| -> Result<usize> {
+        daemon.ok(&[&["images", "pull"], flags, &[&one]].concat())?;
+        let content = daemon.ok(&["content", "ls"])?;
+        let manifests = content.lines().into_iter().filter(|l| l.contains("gc.ref.content.config=")).count();
+        daemon.ok(&["images", "rm", "--sync", &one])?;
+        Ok(manifests)
+    };
+    ensure!(manifests(&["--skip-metadata"])? == 1 && manifests(&[])? == 2, "metadata of other platforms");
     daemon.ok(&["images", "pull", "--all-platforms", &one])?;
     ensure!(daemon.ok(&["snapshots", "ls"])?.rows().is_empty(), "nothing is unpacked of all platforms");
     let count = daemon.ok(&["content", "ls", "-q"])?.lines().len();
@@ -253,12 +263,11 @@ fn both(daemon: &Daemon, mut first: Archive, second: Archive) -> Result<String> 
     let entry = |archive: &Archive, architecture: &str| {
         let mut entry = archive.manifest().clone();
         entry["annotations"] = Value::Object(serde_json::Map::new());
-        entry["platform"] = serde_json::json!({ "os": "linux", "architecture": architecture });
+        entry["platform"] = json!({ "os": "linux", "architecture": architecture });
         entry
     };
     let entries = [entry(&first, samples::architecture()), entry(&second, "s390x")];
-    let index =
-        serde_json::json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": entries }).to_string();
+    let index = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": entries }).to_string();
     let digest = e2e::image::digest_of(index.as_bytes());
     let size = index.len();
     for blob in second.blobs {
@@ -267,7 +276,7 @@ fn both(daemon: &Daemon, mut first: Archive, second: Archive) -> Result<String> 
         }
     }
     first.blobs.push(e2e::image::Blob { digest: digest.clone(), bytes: index.into_bytes() });
-    first.index["manifests"] = serde_json::json!([{ "digest": digest, "mediaType": INDEX, "size": size }]);
+    first.index["manifests"] = json!([{ "digest": digest, "mediaType": INDEX, "size": size }]);
     let path = daemon.dir().join("both.tar");
     first.write(&path)?;
     Ok(path.to_string_lossy().into_owned())
@@ -318,6 +327,34 @@ fn prunings(daemon: Daemon) -> Result<()> {
     daemon.finish()
 }
 
+/// With `--output json` every word that tells something tells it in JSON.
+#[test]
+fn in_json() -> Result<()> {
+    let daemon = gantry()?;
+    daemon.import_busybox()?;
+    let asked = |words: &[&str]| -> Result<Value> {
+        let printed = daemon.ok(&[&["--output", "json", "images"], words].concat())?;
+        serde_json::from_str(&printed.stdout).with_context(|| format!("no JSON: {printed}"))
+    };
+    ensure!(asked(&["label", BUSYBOX, "a=b"])? == json!({ "a": "b" }));
+    let usage = asked(&["usage", BUSYBOX])?;
+    ensure!(usage[0]["inodes"].is_i64() && usage.as_array().map(Vec::len) == Some(2), "{usage}");
+    let shown = asked(&["inspect", "--content", BUSYBOX])?;
+    ensure!(
+        shown["labels"] == json!({ "a": "b" }) && shown["target"]["content"]["layers"].is_array(),
+        "{shown}"
+    );
+    ensure!(shown["target"]["children"].as_array().map(Vec::len) == Some(3), "{shown}");
+    let converted = asked(&["convert", "--oci", BUSYBOX, "x:1"])?;
+    ensure!(converted == json!({ "name": "x:1", "digest": shown["target"]["digest"] }), "{converted}");
+    let dir = daemon.dir().join("mounted");
+    std::fs::create_dir(&dir)?;
+    let mounted = asked(&["mount", BUSYBOX, &dir.to_string_lossy()])?;
+    ensure!(mounted == json!({ "chainID": usage[0]["key"], "target": dir }), "{mounted}");
+    daemon.ok(&["images", "unmount", "--rm", &dir.to_string_lossy()])?;
+    daemon.finish()
+}
+
 /// What gantry does not offer is named, with what to do.
 #[test]
 fn what_is_not_offered() -> Result<()> {
@@ -354,8 +391,8 @@ fn tls_by_flags() -> Result<()> {
 
     daemon.import_busybox()?;
     let push = |flags: &[&str]| daemon.client(&[&["images", "push"], flags, &[&reference, BUSYBOX]].concat());
-    push(&[]).refuse(&["tls: "])?;
-    push(&["-k"]).refuse(&["tls: "])?;
+    push(&[]).refuse(&["failed to do request"])?;
+    push(&["-k"]).refuse(&["failed to do request"])?;
     let temporary = daemon.dir().join("temporary");
     std::fs::create_dir(&temporary)?;
     push(&[&shown[..], &["-k"]].concat()).env("TMPDIR", &temporary).succeed()?;
@@ -413,7 +450,9 @@ fn progress_for_programs() -> Result<()> {
             && e["digest"].as_str().is_some_and(|d| e["name"] == format!("layer-{d}"))
             && e["parents"][0].as_str().is_some_and(|p| p.starts_with("manifest-sha256:"))
     });
-    ensure!(whole.count() == 2, "{told}");
+    // A real containerd may say it twice.
+    let whole: BTreeSet<&str> = whole.filter_map(|e| e["name"].as_str()).collect();
+    ensure!(whole.len() == 2, "{told}");
 
     let two = registry.reference("team/two:2");
     let pushed = daemon.ok(&["--output", "json", "images", "push", &two, &one])?;
