@@ -27,6 +27,7 @@ mod crash;
 mod events;
 mod images;
 mod manual;
+mod progress;
 mod pull;
 mod refusals;
 mod registry_words;

@@ -1,14 +1,9 @@
-//! The words around images that come from registries: pull, push, label, usage, mount, convert, and what is seen of
-//! them on the way.
-
-use std::collections::BTreeSet;
+//! The words around images that come from registries: pull, push, inspect, label, usage, mount, convert, prune.
 
 use anyhow::{Context, Result, ensure};
-use e2e::registry::wire::Wire;
 use e2e::registry::{Certificates, PASSWORD, Registry, Settings, USERNAME};
 use e2e::samples::{self, BUSYBOX};
 use e2e::tar::Tar;
-use e2e::terminal::OnTerminal;
 use e2e::{Archive, Client, Daemon, Kind, Layer, Program};
 use serde_json::{Value, json};
 
@@ -24,19 +19,21 @@ scenarios!(
     prunings
 );
 
-fn gantry() -> Result<Daemon> {
+/// A daemon with gantry for its client.
+pub fn gantry() -> Result<Daemon> {
     crate::start(Client::Gantry)
 }
 
 /// A registry with busybox in it, and its reference there.
-fn filled(settings: &Settings) -> Result<(Registry, String)> {
+pub fn filled(settings: &Settings) -> Result<(Registry, String)> {
     let registry = Registry::start_with(settings)?;
     registry.fill(&samples::busybox(BUSYBOX)?, "team/one:1")?;
     let reference = registry.reference("team/one:1");
     Ok((registry, reference))
 }
 
-fn nothing_came_of_it(daemon: &Daemon) -> Result<()> {
+/// Insists that no image, no lease and no snapshot is there.
+pub fn nothing_came_of_it(daemon: &Daemon) -> Result<()> {
     ensure!(daemon.ok(&["images", "ls", "-q"])?.lines().is_empty(), "an image came of it");
     ensure!(daemon.ok(&["leases", "ls", "-q"])?.lines().is_empty(), "a lease is left");
     ensure!(daemon.ok(&["snapshots", "ls"])?.rows().is_empty(), "a snapshot is left");
@@ -257,6 +254,24 @@ fn platforms_in_words(daemon: Daemon) -> Result<()> {
     daemon.finish()
 }
 
+/// A manifest that has no name here, and has none afterwards.
+#[test]
+fn push_by_digest() -> Result<()> {
+    let (daemon, registry) = (gantry()?, Registry::start()?);
+    let archive = samples::busybox(BUSYBOX)?;
+    daemon.import(&archive)?;
+    let digest = archive.manifest()["digest"].as_str().unwrap_or_default();
+    let two = registry.reference("team/two:2");
+    daemon.ok(&["images", "push", "--manifest", digest, &two])?;
+    ensure!(e2e::image::digest_of(registry.get("/v2/team/two/manifests/2")?.as_bytes()) == digest);
+    let absent = e2e::image::digest_of(b"absent");
+    daemon.refuses(&["images", "push", "--manifest", &absent, &two], &[&absent, "not found"])?;
+    let nobody = format!("127.0.0.1:{}/x/y:1", e2e::registry::free_port()?);
+    daemon.refuses(&["images", "push", "--manifest", digest, &nobody], &["failed to do request"])?;
+    ensure!(daemon.ok(&["images", "ls", "-q"])?.lines() == [BUSYBOX], "a name is left");
+    daemon.finish()
+}
+
 /// Two images as one index in one archive; its path.
 fn both(daemon: &Daemon, mut first: Archive, second: Archive) -> Result<String> {
     const INDEX: &str = "application/vnd.oci.image.index.v1+json";
@@ -368,7 +383,8 @@ fn what_is_not_offered() -> Result<()> {
         (vec!["pull", "--max-concurrent-downloads", "2"], "configuration"),
         (vec!["pull", "--user", "ada"], "standard input is no terminal to ask on"),
         (vec!["pull", "--user", ":x"], "NAME:PASSWORD"),
-        (vec!["push", "--manifest", "sha256:00"], "gantry images tag"),
+        (vec!["push", "--manifest", "sha256:00"], "sha256:00"),
+        (vec!["push", "--max-concurrent-uploaded-layers", "2"], "configuration"),
     ] {
         daemon.refuses(&[&["images"], &words[..], &["127.0.0.1:1/x/y:1"]].concat(), &[why])?;
     }
@@ -426,147 +442,5 @@ fn a_damaged_layer_is_not_converted() -> Result<()> {
     daemon.refuses(&refused, &["uncompress layer sha256:", "the image's config says"])?;
     ensure!(daemon.ok(&["images", "ls", "-q"])?.lines() == [BUSYBOX]);
     daemon.nothing_since(&before)?;
-    daemon.finish()
-}
-
-/// One JSON object for each event, one a line; lines; nothing.
-#[test]
-fn progress_for_programs() -> Result<()> {
-    let daemon = gantry()?;
-    let (registry, one) = filled(&Settings::default())?;
-    let told = daemon.ok(&["images", "pull", "--progress", "json", &one])?;
-    let events = told.lines().into_iter().map(serde_json::from_str).collect::<Result<Vec<Value>, _>>()?;
-    ensure!(events[0]["event"].as_str().is_some_and(|e| e.starts_with("Resolving from")), "{told}");
-    for event in &events {
-        let keys: Vec<&String> = event.as_object().context("an object")?.keys().collect();
-        ensure!(keys.len() == 6 && event["done"].is_i64() && event["parents"].is_array(), "{event}");
-    }
-    let chain = daemon.ok(&["images", "pull", "--progress", "none", "--print-chainid", &one])?;
-    let top = daemon.ok(&["images", "usage", &one])?.rows()[0][0].to_owned();
-    ensure!(chain.stdout == format!("image chain ID: {top}\n"), "{chain}");
-    let layers = events.iter().filter(|e| e["event"] == "extracted");
-    let whole = layers.filter(|e| {
-        e["done"] == e["size"]
-            && e["digest"].as_str().is_some_and(|d| e["name"] == format!("layer-{d}"))
-            && e["parents"][0].as_str().is_some_and(|p| p.starts_with("manifest-sha256:"))
-    });
-    // A real containerd may say it twice.
-    let whole: BTreeSet<&str> = whole.filter_map(|e| e["name"].as_str()).collect();
-    ensure!(whole.len() == 2, "{told}");
-
-    let two = registry.reference("team/two:2");
-    let pushed = daemon.ok(&["--output", "json", "images", "push", &two, &one])?;
-    ensure!(pushed.lines().iter().all(|line| line.starts_with('{')), "{pushed}");
-    let lines = daemon.ok(&["images", "push", "--progress", "plain", &registry.reference("c:1"), &one])?;
-    let mut sorted = lines.lines();
-    sorted.sort_unstable();
-    sorted.dedup();
-    ensure!(sorted.len() == lines.lines().len(), "a line for each change: {lines}");
-    ensure!(lines.stdout.contains("waiting layer-sha256:") && !lines.stdout.contains('\x1b'), "{lines}");
-    ensure!(daemon.ok(&["images", "pull", "--progress", "none", &two])?.stdout.is_empty());
-    daemon.refuses(&["images", "pull", "--progress", "loud", &two], &["loud"])?;
-
-    let path = daemon.dir().join("image.tar");
-    samples::busybox(BUSYBOX)?.write(&path)?;
-    let path = path.to_string_lossy();
-    let told = daemon.ok(&["images", "import", "--progress", "json", &path])?;
-    let events = told.lines().into_iter().map(serde_json::from_str).collect::<Result<Vec<Value>, _>>()?;
-    let read = events.iter().find(|e| e["event"] == "read").context("the archive is read")?;
-    ensure!(read["name"] == *path && read["done"] == read["size"], "{read}");
-    ensure!(events.iter().any(|e| e["event"] == "saved" && e["name"] == BUSYBOX), "{told}");
-    daemon.finish()
-}
-
-/// The lines of the last drawing, as a person sees them.
-fn last_drawing(text: &str) -> Vec<String> {
-    let from = text.rfind("A\r").map_or(0, |at| at + 2);
-    text[from..]
-        .replace("\x1b[K", "")
-        .replace("\x1b[J", "")
-        .lines()
-        .map(|line| line.trim_end().to_owned())
-        .filter(|line| !line.is_empty())
-        .collect()
-}
-
-/// Bars on a terminal, cut to its width; the last state stays.
-#[test]
-fn progress_for_people() -> Result<()> {
-    let daemon = gantry()?;
-    let (_registry, one) = filled(&Settings::default())?;
-    for columns in [120, 40] {
-        let pulling = OnTerminal::start(daemon.client(&["images", "pull", &one]), (columns, 24))?;
-        let (code, text) = pulling.end()?;
-        ensure!(code == 0, "{text}");
-        let lines = last_drawing(&text);
-        ensure!(lines.len() == 6, "image, manifest, config, two layers, summary: {lines:#?}");
-        ensure!(lines[0].starts_with(&one) && lines[1].starts_with("  manifest "), "{lines:#?}");
-        ensure!(lines.iter().all(|line| line.chars().count() < columns.into()), "{lines:#?}");
-        ensure!(lines[5].starts_with("Completed pull from OCI"), "{lines:#?}");
-        ensure!(!text.contains("\x1b[?"), "the terminal is changed: {text:?}");
-        daemon.ok(&["images", "rm", "--sync", &one])?;
-    }
-    daemon.finish()
-}
-
-/// What Ctrl-C does.
-fn interrupt(program: &OnTerminal) -> Result<()> {
-    let pid = rustix::process::Pid::from_child(program.child());
-    Ok(rustix::process::kill_process(pid, rustix::process::Signal::INT)?)
-}
-
-/// Interrupted in the middle of a layer, it leaves neither an image nor a terminal that is not as it was.
-#[test]
-fn an_interrupted_pull() -> Result<()> {
-    let daemon = gantry()?;
-    let (registry, _) = filled(&Settings::default())?;
-    let wire = Wire::to(&registry.address())?;
-    wire.limit(Some(200 << 10));
-    let reference = format!("{}/team/one:1", wire.address());
-    let mut pulling = OnTerminal::start(daemon.client(&["images", "pull", &reference]), (100, 24))?;
-    wire.wait_until_it_stands()?;
-    pulling.until("  layer ")?;
-    interrupt(&pulling)?;
-    let (code, text) = pulling.end()?;
-    ensure!(code == 130, "{code}: {text}");
-    ensure!(!text.contains("\x1b[?") && text.contains('['), "{text:?}");
-    ensure!(daemon.ok(&["images", "ls", "-q"])?.lines().is_empty(), "an image came of it");
-    wire.limit(None);
-    daemon.ok(&["images", "pull", &reference])?;
-    daemon.finish()
-}
-
-/// Interrupted while it reads the archive, an import gives its lease back.
-#[test]
-fn an_interrupted_import() -> Result<()> {
-    let daemon = gantry()?;
-    let mut importing = OnTerminal::start(daemon.client(&["images", "import", "-"]), (100, 24))?;
-    importing.until("Importing")?;
-    ensure!(daemon.ok(&["leases", "ls", "-q"])?.lines().len() == 1, "no lease while it reads");
-    interrupt(&importing)?;
-    let (code, text) = importing.end()?;
-    ensure!(code == 1 && text.contains("interrupted"), "{code}: {text}");
-    nothing_came_of_it(&daemon)?;
-    daemon.finish()
-}
-
-/// A password that is left out is asked for, and is not seen.
-#[test]
-fn a_password_is_typed() -> Result<()> {
-    let daemon = gantry()?;
-    let (_registry, one) = filled(&Settings { passwords: true, ..Settings::default() })?;
-    let words = ["images", "pull", "--user", USERNAME, "--progress", "plain", &one];
-    for (typed, expected) in [(PASSWORD, 0), ("wrong", 1)] {
-        let mut pulling = OnTerminal::start(daemon.client(&words), (100, 24))?;
-        pulling.until("password of \"ada\": ")?;
-        pulling.types(&format!("{typed}\r"))?;
-        let (code, text) = pulling.end()?;
-        ensure!(code == expected && !text.contains(typed), "{code}: {text}");
-    }
-    let mut pulling = OnTerminal::start(daemon.client(&words), (100, 24))?;
-    pulling.until("password of \"ada\": ")?;
-    pulling.types("sec\x03")?;
-    let (code, text) = pulling.end()?;
-    ensure!(code == 1 && text.contains("interrupted"), "{code}: {text}");
     daemon.finish()
 }
