@@ -1,5 +1,6 @@
 //! One daemon under measurement.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -29,8 +30,8 @@ pub struct Contender {
 
 impl Contender {
     /// Starts a daemon and gives it an image.
-    pub async fn enter(kind: Kind, title: &str) -> Result<Self> {
-        let start = Start { kind, client: Client::Ctr, log_level: "info", ..Start::new() };
+    pub async fn enter(kind: Kind, dist: PathBuf, title: &str) -> Result<Self> {
+        let start = Start { kind, dist, client: Client::Ctr, log_level: "info", ..Start::new() };
         let daemon = Daemon::start_with(start)?;
         let mut column = Column::new(title);
         column.set(Row::DaemonFresh, memory::pss_kib(pid(&daemon)?)? as f64 / 1024.0);

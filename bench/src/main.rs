@@ -1,5 +1,7 @@
 //! Side-by-side measurements: gantry, the containerd of `compat/`, Debian's; one client, one run, one table.
 
+use std::path::PathBuf;
+
 use anyhow::{Context, Result};
 use e2e::{Daemon, Kind};
 
@@ -19,9 +21,14 @@ const QUICK: Effort = Effort { rounds: 2, cycles: 10, containers: 10 };
 // One thread: what the client itself needs is to be little beside what is measured.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
-    match std::env::args().nth(1).as_deref() {
-        None => compare(WHOLE).await?,
-        Some("--quick") => compare(QUICK).await?,
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.first().map(String::as_str) {
+        None => compare(WHOLE, everybody()).await?,
+        Some("--quick") => compare(QUICK, everybody()).await?,
+        Some("--against") => {
+            let other = arguments.get(1).context("--against: the folder of another build is missing")?;
+            return compare(WHOLE, builds(other)).await;
+        }
         Some("--trace") => {}
         Some("--soak") => return soak::run().await,
         Some(other) => anyhow::bail!("unknown option {other}; see bench/README.md"),
@@ -29,16 +36,29 @@ async fn main() -> Result<()> {
     trace::run().await
 }
 
+/// A daemon to be measured: whose, from which folder, and its name in the table.
+type Entrant = (Kind, PathBuf, &'static str);
+
+fn everybody() -> Vec<Entrant> {
+    let dist = e2e::daemon::dist();
+    vec![
+        (Kind::Gantry, dist.clone(), "gantry"),
+        (Kind::Containerd, dist.clone(), "containerd 2.3"),
+        (Kind::Debian, dist, "Debian's containerd"),
+    ]
+}
+
+/// This build and another one.
+fn builds(other: &str) -> Vec<Entrant> {
+    vec![(Kind::Gantry, e2e::daemon::dist(), "this build"), (Kind::Gantry, other.into(), "the other build")]
+}
+
 /// Measures everybody in turns and prints the table.
-async fn compare(effort: Effort) -> Result<()> {
+async fn compare(effort: Effort, entrants: Vec<Entrant>) -> Result<()> {
     let mut contenders = Vec::new();
-    for (kind, title) in [
-        (Kind::Gantry, "gantry"),
-        (Kind::Containerd, "containerd 2.3"),
-        (Kind::Debian, "Debian's containerd"),
-    ] {
-        if kind.program(&e2e::daemon::dist()).exists() {
-            contenders.push(Contender::enter(kind, title).await.with_context(|| title.to_owned())?);
+    for (kind, dist, title) in entrants {
+        if kind.program(&dist).exists() {
+            contenders.push(Contender::enter(kind, dist, title).await.with_context(|| title.to_owned())?);
         }
     }
     for round in 0..effort.rounds {

@@ -27,6 +27,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   bench             measure gantry beside containerd, print the table and where one cycle's time goes
   bench --quick     the same with fewer rounds
   bench --trace     only where the time goes
+  bench --against DIR  two builds of gantry: this one and the one in that folder
   bench --soak      thousands of cycles and execs: what daemon and shim hold before and after
   test              install what the tests need, build, run every test, print one summary";
 
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         ["compat"] => compat::run().map(drop),
         ["demo"] => demo::run(),
         ["bench"] => bench::run(&[]),
+        ["bench", "--against", dist] => bench::run(&["--against", dist]),
         ["bench", flag @ ("--quick" | "--trace" | "--soak")] => bench::run(&[flag]),
         ["test"] => test::run(),
         _ => {
