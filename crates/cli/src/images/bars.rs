@@ -16,7 +16,9 @@ const NAMES: usize = 60;
 const STATE: usize = 14;
 const NUMBERS: usize = 30;
 /// The narrowest bar worth drawing, and the widest.
-const BAR: (usize, usize) = (8, 40);
+const BAR: (usize, usize) = (5, 40);
+/// The narrowest headline beside its numbers.
+const HEADLINE: usize = 20;
 
 /// The rows, and what is on the terminal of them.
 pub struct Bars {
@@ -114,7 +116,7 @@ impl Bars {
     fn over(&mut self, mut lines: Vec<String>, now: Instant, columns: usize) -> String {
         let columns = columns.max(2);
         if !self.headline.is_empty() {
-            lines.push(self.summary(now));
+            lines.push(self.summary(now, columns));
         }
         // A terminal that was made narrower has broken the old lines.
         let up: usize = self.drawn.iter().map(|width| width.div_ceil(columns).max(1)).sum();
@@ -135,13 +137,20 @@ impl Bars {
         text
     }
 
-    fn summary(&self, now: Instant) -> String {
+    /// The headline and the numbers of the whole; the headline gives way.
+    fn summary(&self, now: Instant, columns: usize) -> String {
         let seconds = now.duration_since(self.since).as_secs_f64();
         let total: i64 = self.rows.iter().map(|row| row.done).sum();
-        let moved: i64 = self.rows.iter().filter_map(|row| Some(row.done - row.moved?.1)).sum();
+        let moved = self.rows.iter().filter(|row| row.event != "already exists");
+        let moved: i64 = moved.map(|row| row.done - row.moved.map_or(0, |(_, from)| from)).sum();
         let rate = moved as f64 / seconds.max(0.001);
         let (total, rate) = (binary_size(total), binary_size(rate as i64));
-        format!("{}  elapsed: {seconds:.1} s  total: {total}  ({rate}/s)", self.headline)
+        let numbers = format!("  elapsed: {seconds:.1} s  total: {total}  ({rate}/s)");
+        match (columns - 1).saturating_sub(width(&numbers)) {
+            room if width(&self.headline) <= room => self.headline.clone() + &numbers,
+            room if room >= HEADLINE => cut(&self.headline, room - 3) + "..." + &numbers,
+            _ => self.headline.clone(),
+        }
     }
 }
 
@@ -272,6 +281,21 @@ mod tests {
         assert!(lines[3].starts_with("Pulling  elapsed: 2.0 s  total: 1.0 MiB  (512.0 KiB/s)"), "{first}");
         let second = bars.last_frame(now, 100);
         assert!(second.starts_with("\x1b[4A\r") && second.ends_with("\x1b[J"), "{second:?}");
+    }
+
+    #[test]
+    fn the_headline_gives_way_to_its_numbers() {
+        let since = Instant::now();
+        let mut bars = Bars::new(since);
+        bars.report(&news("Completed pull from OCI Registry (host/image:1)", "", (0, 0)), since);
+        let numbers = "  elapsed: 0.0 s  total: 0.0 B  (0.0 B/s)";
+        for (columns, headline) in [
+            (120, format!("Completed pull from OCI Registry (host/image:1){numbers}")),
+            (70, format!("Completed pull from OCI R...{numbers}")),
+            (50, "Completed pull from OCI Registry (host/image:1)".into()),
+        ] {
+            assert_eq!(bars.summary(since, columns), headline);
+        }
     }
 
     #[test]
