@@ -142,7 +142,7 @@ impl Bars {
         let seconds = now.duration_since(self.since).as_secs_f64();
         let total: i64 = self.rows.iter().map(|row| row.done).sum();
         let moved = self.rows.iter().filter(|row| row.event != "already exists");
-        let moved: i64 = moved.map(|row| row.done - row.moved.map_or(0, |(_, from)| from)).sum();
+        let moved: i64 = moved.map(|row| row.done).sum();
         let rate = moved as f64 / seconds.max(0.001);
         let (total, rate) = (binary_size(total), binary_size(rate as i64));
         let numbers = format!("  elapsed: {seconds:.1} s  total: {total}  ({rate}/s)");
