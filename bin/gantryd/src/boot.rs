@@ -56,7 +56,7 @@ pub async fn run(config: Config) -> Result<()> {
     })
     .await?;
     let reloaded = shims.reload(Arc::new(Known(engine.containers.clone()))).await?;
-    let services = services(&config, &engine, built, blobs)?;
+    let services = services(&config, (&engine, &shims), built, blobs)?;
 
     let grpc = &config.plugins.grpc;
     let limits = grpc::Limits { receive: grpc.max_recv_message_size, send: grpc.max_send_message_size };
@@ -190,7 +190,7 @@ fn log_level(level: &str) -> shims::LogLevel {
 
 fn services(
     config: &Config,
-    engine: &Engine,
+    (engine, shims): (&Engine, &Shims),
     built: plugins::Built,
     blobs: Arc<dyn model::content::Blobs>,
 ) -> Result<grpc::Services> {
@@ -231,7 +231,7 @@ fn services(
         tasks: engine.tasks.clone(),
         transfer: Arc::new(transfer),
         accept: streams,
-        introspection: Arc::new(Plugins::new(about(config, built.entries)?)),
+        introspection: Arc::new(Plugins::new(about(config, built.entries)?, Arc::new(shims.clone()))),
     })
 }
 

@@ -5,7 +5,7 @@
 
 use async_trait::async_trait;
 use model::filters::{Fields, Filters};
-use model::plugins::{Deprecation, Introspection, Plugin, Server};
+use model::plugins::{Deprecation, Introspection, Plugin, Runtimes, Server};
 use model::{Any, Error, Kind, Result};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -47,6 +47,9 @@ pub struct Entry {
     pub error: Option<String>,
 }
 
+/// The plugin that tells about runtimes.
+const RUNTIMES: (&str, &str) = ("io.containerd.runtime.v2", "task");
+
 /// Plain code that clients know as plugins, by type and id, in containerd's order.
 const FIXED: [(&str, &str); 34] = [
     ("io.containerd.event.v1", "exchange"),
@@ -60,7 +63,7 @@ const FIXED: [(&str, &str); 34] = [
     ("io.containerd.service.v1", "namespaces-service"),
     ("io.containerd.service.v1", "snapshots-service"),
     ("io.containerd.shim.v1", "manager"),
-    ("io.containerd.runtime.v2", "task"),
+    RUNTIMES,
     ("io.containerd.service.v1", "tasks-service"),
     ("io.containerd.grpc.v1", "containers"),
     ("io.containerd.grpc.v1", "content"),
@@ -87,12 +90,15 @@ const FIXED: [(&str, &str); 34] = [
 
 /// The introspection service.
 #[derive(Clone)]
-pub struct Plugins(Arc<About>);
+pub struct Plugins {
+    about: Arc<About>,
+    runtimes: Arc<dyn Runtimes>,
+}
 
 impl Plugins {
     /// A service that tells what it is given.
-    pub fn new(about: About) -> Self {
-        Self(Arc::new(about))
+    pub fn new(about: About, runtimes: Arc<dyn Runtimes>) -> Self {
+        Self { about: Arc::new(about), runtimes }
     }
 
     fn all(&self) -> Vec<Plugin> {
@@ -101,7 +107,7 @@ impl Plugins {
             id: (*id).into(),
             ..Entry::default()
         });
-        self.0.built.iter().cloned().chain(fixed).map(plugin).collect()
+        self.about.built.iter().cloned().chain(fixed).map(plugin).collect()
     }
 }
 
@@ -139,7 +145,7 @@ impl Introspection for Plugins {
     }
 
     async fn server(&self) -> Result<Server> {
-        let about = &self.0;
+        let about = &self.about;
         Ok(Server {
             uuid: about.uuid.clone(),
             pid: about.pid,
@@ -151,17 +157,19 @@ impl Introspection for Plugins {
     async fn plugin_info(&self, kind: &str, id: &str, options: Option<Any>) -> Result<(Plugin, Option<Any>)> {
         let found = self.all().into_iter().find(|p| p.kind == kind && p.id == id);
         let plugin = found.ok_or_else(|| Error::not_found(format!("plugin {kind}.{id} not found")))?;
-        if options.is_none() {
-            return Ok((plugin, None));
-        }
+        let Some(options) = options else { return Ok((plugin, None)) };
         if plugin.error.is_some() {
             return Err(Error::failed_precondition("cannot get extra info, plugin not successfully loaded"));
+        }
+        if (kind, id) == RUNTIMES {
+            let info = self.runtimes.runtime_info(&options).await?;
+            return Ok((plugin, Some(info)));
         }
         Err(Error::not_implemented("plugin does not provided extra information"))
     }
 
     async fn version(&self) -> Result<(String, String)> {
-        Ok((self.0.version.clone(), self.0.revision.clone()))
+        Ok((self.about.version.clone(), self.about.revision.clone()))
     }
 }
 
@@ -169,9 +177,18 @@ impl Introspection for Plugins {
 mod tests {
     use super::*;
 
+    struct NoRuntimes;
+
+    #[async_trait]
+    impl Runtimes for NoRuntimes {
+        async fn runtime_info(&self, _: &Any) -> Result<Any> {
+            Err(Error::not_found("runtime"))
+        }
+    }
+
     #[tokio::test]
     async fn filters_look_at_type_and_id() {
-        let plugins = Plugins::new(About::default());
+        let plugins = Plugins::new(About::default(), Arc::new(NoRuntimes));
         let found = plugins.plugins(&["id==tasks".into()]).await.expect("list");
         assert_eq!(found.iter().map(|p| p.kind.as_str()).collect::<Vec<_>>(), ["io.containerd.grpc.v1"]);
         let error = plugins.plugins(&["id=x".into()]).await.expect_err("bad filter");

@@ -102,6 +102,14 @@ pub trait Introspection: Send + Sync {
     async fn version(&self) -> Result<(String, String)>;
 }
 
+/// What is known of shims that can be asked without a task.
+#[async_trait]
+pub trait Runtimes: Send + Sync {
+    /// Answers a `containerd.types.RuntimeRequest` with a `containerd.types.RuntimeInfo`. Errors: `NotImplemented` for
+    /// another message, `Unknown` for a runtime that is not found.
+    async fn runtime_info(&self, request: &Any) -> Result<Any>;
+}
+
 impl Fields for Plugin {
     fn field(&self, path: &[&str]) -> Option<Cow<'_, str>> {
         match path {

@@ -12,12 +12,13 @@ use crate::table::Table;
 use crate::task::Handle;
 use async_trait::async_trait;
 use model::events::{Envelope, Event};
+use model::plugins::Runtimes;
 use model::tasks::{Create, Exit, Runtime, Task};
 use model::{Any, Error, Namespace, Result, Scope, containers::Container};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
-use wire::api::{event::TaskExit, task_v3::DeleteResponse};
+use wire::api::{event::TaskExit, task_v3::DeleteResponse, types::RuntimeRequest};
 
 /// Takes the events that the daemon itself tells of tasks. It must not block.
 pub type Sink = Arc<dyn Fn(&Namespace, Event) + Send + Sync>;
@@ -37,7 +38,6 @@ pub(crate) struct Inner {
     pub(crate) resolver: Resolver,
     pub(crate) binaries: Binaries,
     pub(crate) table: Table,
-    /// Events that happened while the daemon was away.
     /// What is still to be told of the time without a daemon; `None` once it has been told.
     pub(crate) missed: Mutex<Option<Vec<Missed>>>,
     sink: Sink,
@@ -92,21 +92,27 @@ impl Shims {
         self.inner.keep(&shim, &exit) == Told::Now && shim.exits.note(&exit, &shim.bundle)
     }
 
-    /// What a runtime's shim tells about itself: a `containerd.types.RuntimeInfo`.
-    ///
-    /// # Errors
-    /// `failed to resolve runtime path: …`, and those of the binary.
-    pub async fn info(&self, runtime: &str, options: Option<&Any>) -> Result<Any> {
-        let binary = self.inner.resolver.resolve(runtime);
-        let binary = binary.map_err(|e| e.during("failed to resolve runtime path"))?;
-        self.inner.binaries.info(&binary, options).await
-    }
-
     /// Lets go of all shims. They and their containers live on.
     pub async fn close(&self) {
         let mut work = std::mem::take(&mut *self.inner.work.lock().unwrap_or_else(PoisonError::into_inner));
         work.shutdown().await;
         self.inner.table.clear();
+    }
+}
+
+#[async_trait]
+impl Runtimes for Shims {
+    async fn runtime_info(&self, request: &Any) -> Result<Any> {
+        let request = match wire::Any::from(request.clone()).unpack::<RuntimeRequest>() {
+            Some(request) => request.map_err(|e| Error::invalid(format!("runtime request: {e}")))?,
+            None => {
+                let text = format!("unknown request type {}", request.type_url);
+                return Err(Error::not_implemented(text));
+            }
+        };
+        let binary = self.inner.resolver.resolve(&request.runtime_path);
+        let binary = binary.map_err(|e| e.during("failed to resolve runtime path"))?;
+        self.inner.binaries.info(&binary, request.options).await
     }
 }
 

@@ -89,8 +89,8 @@ impl Binaries {
     }
 
     /// What a shim tells about its runtime: a `containerd.types.RuntimeInfo`.
-    pub(crate) async fn info(&self, binary: &Path, options: Option<&Any>) -> Result<Any> {
-        let stdin = options.map(|any| wire::Any::from(any.clone()).encode_to_vec()).unwrap_or_default();
+    pub(crate) async fn info(&self, binary: &Path, options: Option<wire::Any>) -> Result<Any> {
+        let stdin = options.map(|any| any.encode_to_vec()).unwrap_or_default();
         let run = Run {
             binary,
             sealed: None,

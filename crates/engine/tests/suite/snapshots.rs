@@ -104,11 +104,9 @@ async fn refusals() {
     assert_eq!(committed(commit("base", "a")).await, "AlreadyExists: snapshot \"base\": already exists");
     assert_eq!(committed(commit("n", "none")).await, "NotFound: snapshot none does not exist: not found");
     assert_eq!(committed(commit("", "a")).await, "Unknown: bucket name required");
-    assert!(
-        committed(commit("n", "v")).await.starts_with(
-            "FailedPrecondition: failed to commit snapshot ns/2/v: snapshot \"ns/2/v\" is not active"
-        )
-    );
+    assert!(committed(commit("n", "v")).await.starts_with(
+        "FailedPrecondition: failed to commit snapshot ns/2/v: snapshot \"ns/2/v\" is not active"
+    ));
     let rebase = |parent: &str| Commit { parent: parent.into(), ..commit("n", "a") };
     assert_eq!(committed(rebase("none")).await, "NotFound: parent snapshot none does not exist: not found");
     assert!(committed(rebase("v")).await.starts_with("FailedPrecondition: "));
