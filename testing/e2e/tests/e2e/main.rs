@@ -37,6 +37,7 @@ mod services;
 mod specs;
 mod swaps;
 mod tasks;
+mod trace;
 mod words;
 
 use e2e::{Client, Daemon, Start};
