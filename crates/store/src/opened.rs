@@ -3,12 +3,18 @@
 //! After one failed write (a full disk, say) the database library refuses everything until the file is opened anew: only
 //! then it is sure of what reached the disk. The writer does that at once. When it cannot, because the disk is still
 //! bad or a reader has not let go of the old file yet, whoever comes next tries again.
+//!
+//! The file's length is backed by blocks of the disk as soon as it has grown, so that on a full disk a write fails when
+//! the file must grow and not when it fills what it has: what was removed makes room for further removals.
 
 use crate::holder;
 use crate::tx::Tree;
 use model::{Error, Result};
 use redb::{Database, DatabaseError, ReadableDatabase, StorageError, TableDefinition, WriteTransaction};
+use rustix::fs::{FallocateFlags, fallocate};
+use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 /// The tree of all rows, by its name in the file.
@@ -21,15 +27,33 @@ const CACHE: usize = 1 << 20;
 pub(crate) struct Opened {
     path: PathBuf,
     current: RwLock<Option<Database>>,
+    file: File,
+    /// How much of the file is backed by blocks, in bytes.
+    backed: AtomicU64,
 }
 
 impl Opened {
     /// Opens the file or makes it.
     pub(crate) fn open(path: &Path) -> Result<Self> {
         let database = open(path)?;
-        let opened = Self { path: path.to_owned(), current: RwLock::new(Some(database)) };
+        let file = File::options().write(true).open(path);
+        let file = file.map_err(|e| Error::io("open metadata database", path, e))?;
+        let (path, current) = (path.to_owned(), RwLock::new(Some(database)));
+        let opened = Self { path, current, file, backed: AtomicU64::new(0) };
         opened.create_tree()?;
+        opened.back();
         Ok(opened)
+    }
+
+    /// Has the disk keep blocks for all of the file, if it has grown.
+    pub(crate) fn back(&self) {
+        let Ok(length) = self.file.metadata().map(|found| found.len()) else { return };
+        // Without room, or on a file system that cannot do it, the next growth tries again.
+        if length > self.backed.load(Ordering::Relaxed)
+            && fallocate(&self.file, FallocateFlags::KEEP_SIZE, 0, length).is_ok()
+        {
+            self.backed.store(length, Ordering::Relaxed);
+        }
     }
 
     /// The file.

@@ -94,8 +94,9 @@ impl Writer {
                 let step = kernel::trace::begin();
                 failed = self.commit(changes).err();
                 step.end("store.commit", "");
-                if failed.is_some() {
-                    self.opened.renew();
+                match failed {
+                    Some(_) => self.opened.renew(),
+                    None => self.opened.back(),
                 }
             }
             Err(error) => group.iter_mut().for_each(|job| job.fail(Error::new(error.kind(), error.text()))),

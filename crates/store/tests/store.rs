@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write as _};
 use std::path::Path;
+use std::process::Command;
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use store::{Store, WriteTx};
@@ -246,4 +247,44 @@ fn survives_kill_9() {
             assert_eq!(found, Some(image(&n.to_string(), n)));
         }
     }
+}
+
+/// A small disk of its own.
+struct Disk(tempfile::TempDir);
+
+impl Disk {
+    fn mount() -> Self {
+        let disk = Self(tempfile::tempdir().expect("dir"));
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", "size=8m", "tmpfs"]).arg(disk.0.path());
+        assert!(mount.status().expect("mount").success());
+        disk
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
+    }
+}
+
+/// What is there can be removed although the disk is full.
+#[test]
+fn a_full_disk_lets_rows_go() {
+    let disk = Disk::mount();
+    let store = open(disk.0.path());
+    let names: Vec<String> = (0..200).map(|n| format!("image-{n}")).collect();
+    let all = names.clone();
+    let put = move |tx: &mut WriteTx<'_>| {
+        all.iter().try_for_each(|name| store::images::put(tx, "ns", &image(name, 1)))
+    };
+    store.write_sync(put).expect("there is room");
+    let mut filler = std::fs::File::create(disk.0.path().join("filler")).expect("create");
+    while filler.write_all(&[1; 4096]).is_ok() {}
+    for name in names {
+        store.write_sync(move |tx| store::images::delete(tx, "ns", &name)).expect("it needs no room");
+    }
+    let left = store.read(|tx| store::images::list(tx, "ns")).expect("list");
+    assert!(left.is_empty());
+    store.close();
 }
