@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask check | codegen | build | demo | bench | test`.
+//! The project's own commands: `cargo xtask check | codegen | build | demo | bench | test | vm`.
 //!
 //! Each command is one file. Absent on purpose: options. A command does one thing, the same for people and for CI.
 
@@ -13,6 +13,7 @@ mod demo;
 mod packages;
 mod run;
 mod test;
+mod vm;
 mod workspace;
 
 const USAGE: &str = "usage: cargo xtask COMMAND
@@ -29,7 +30,8 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   bench --trace     only where the time goes
   bench --against DIR  two builds of gantry: this one and the one in that folder
   bench --soak      thousands of cycles and execs: what daemon and shim hold before and after
-  test              install what the tests need, build, run every test, print one summary";
+  test              install what the tests need, build, run every test, print one summary
+  vm                its last step alone: the tests of control groups on a machine with only version 2 of them";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         ["bench", "--against", dist] => bench::run(&["--against", dist]),
         ["bench", flag @ ("--quick" | "--trace" | "--soak")] => bench::run(&[flag]),
         ["test"] => test::run(),
+        ["vm"] => test::run_vm(),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);

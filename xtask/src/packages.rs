@@ -32,13 +32,29 @@ const PACKAGES: [Package; 12] = [
     package("gcc", "/usr/bin/cc"),
 ];
 
+/// What only the test machine needs.
+const EMULATOR: [Package; 2] =
+    [package("qemu-system-x86", "/usr/bin/qemu-system-x86_64"), package("e2fsprogs", "/sbin/mke2fs")];
+
+/// Installs what the test machine needs. Errors as [`install`].
+pub fn install_emulator() -> Result<()> {
+    install_all(missing(&EMULATOR))
+}
+
 /// Installs what is missing. Errors: not root, or no `apt-get` where something is missing.
 pub fn install() -> Result<()> {
-    let mut missing: Vec<&str> =
-        PACKAGES.iter().filter(|p| !std::path::Path::new(p.file).exists()).map(|p| p.name).collect();
+    let mut names = missing(&PACKAGES);
     if !found("go") {
-        missing.push("golang");
+        names.push("golang");
     }
+    install_all(names)
+}
+
+fn missing(packages: &[Package]) -> Vec<&'static str> {
+    packages.iter().filter(|p| !std::path::Path::new(p.file).exists()).map(|p| p.name).collect()
+}
+
+fn install_all(missing: Vec<&str>) -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }

@@ -1,4 +1,5 @@
-//! `cargo xtask test`: everything the tests need, every test, a census before and after, one summary.
+//! `cargo xtask test`: everything the tests need, every test, a census before and after, the tests of control groups
+//! again on a machine that has only version 2 of them, one summary.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
@@ -9,7 +10,7 @@ use e2e::Census;
 
 use crate::build::{self, Profile};
 use crate::workspace::{cargo, root};
-use crate::{compat, packages};
+use crate::{compat, packages, vm};
 
 /// What the test programs said in all.
 #[derive(Debug, Default)]
@@ -18,6 +19,18 @@ struct Tally {
     failed: usize,
     ignored: usize,
     failures: Vec<String>,
+    /// Before the names of tests that fail: on which machine.
+    machine: &'static str,
+    notes: Vec<String>,
+}
+
+/// `cargo xtask vm`: the step `vm` alone.
+pub fn run_vm() -> Result<()> {
+    let started = Instant::now();
+    let dist = build::run(Profile::Debug)?;
+    let mut tally = Tally::default();
+    tally.on_version_2(&dist);
+    tally.summary(started)
 }
 
 /// Installs, builds, tests, counts. Fails when a test failed or something was left behind.
@@ -30,21 +43,30 @@ pub fn run() -> Result<()> {
     let mut tally = Tally::default();
     tally.cargo_test(&dist)?;
     tally.nothing_left(&before);
-    println!("\nsummary, after {:.0} s", started.elapsed().as_secs_f32());
-    for failure in &tally.failures {
-        println!("  failed: {failure}");
-    }
-    if tally.ignored > 0 {
-        println!("  ignored: {}", tally.ignored);
-    }
-    println!("{} passed, {} failed", tally.passed, tally.failed);
-    if tally.failed > 0 {
-        bail!("{} test(s) failed", tally.failed);
-    }
-    Ok(())
+    tally.on_version_2(&dist);
+    tally.summary(started)
 }
 
 impl Tally {
+    /// Prints it. Fails when something failed.
+    fn summary(&self, started: Instant) -> Result<()> {
+        println!("\nsummary, after {:.0} s", started.elapsed().as_secs_f32());
+        for failure in &self.failures {
+            println!("  failed: {failure}");
+        }
+        for note in &self.notes {
+            println!("  {note}");
+        }
+        if self.ignored > 0 {
+            println!("  ignored: {}", self.ignored);
+        }
+        println!("{} passed, {} failed", self.passed, self.failed);
+        if self.failed > 0 {
+            bail!("{} test(s) failed", self.failed);
+        }
+        Ok(())
+    }
+
     /// `cargo test --workspace`, its output passed on and read.
     fn cargo_test(&mut self, dist: &std::path::Path) -> Result<()> {
         let mut command = Command::new(cargo());
@@ -72,7 +94,7 @@ impl Tally {
     /// One line of the test harness's output.
     fn read(&mut self, line: &str) {
         if let Some(name) = line.strip_prefix("test ").and_then(|l| l.strip_suffix(" ... FAILED")) {
-            self.failures.push(name.to_owned());
+            self.failures.push(format!("{}{name}", self.machine));
         }
         let Some(counts) = line.strip_prefix("test result: ") else { return };
         let number = |word: &str| -> usize {
@@ -82,6 +104,25 @@ impl Tally {
         self.passed += number("passed");
         self.failed += number("failed");
         self.ignored += number("ignored");
+    }
+
+    /// The step `vm`. Where the machine cannot be had, that is said and fails nothing.
+    fn on_version_2(&mut self, dist: &std::path::Path) {
+        println!("\nvm: a machine with nothing but version 2 of control groups");
+        if let Some(reason) = vm::refusal() {
+            self.notes.push(format!("vm: not run: {reason}"));
+            return;
+        }
+        let (started, passed, failed) = (Instant::now(), self.passed, self.failed);
+        self.machine = "vm: ";
+        let done = vm::run(dist, |line| self.read(line));
+        self.machine = "";
+        if let Err(error) = done {
+            self.fail(format!("vm: {error:#}"));
+        }
+        let (passed, failed) = (self.passed - passed, self.failed - failed);
+        let seconds = started.elapsed().as_secs_f32();
+        self.notes.push(format!("vm: {passed} passed, {failed} failed, {seconds:.0} s"));
     }
 
     fn nothing_left(&mut self, before: &Census) {

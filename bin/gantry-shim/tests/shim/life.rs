@@ -205,8 +205,13 @@ async fn updating_by(runtime: &str) {
     bench.call::<()>("Update", &request).await;
     let stats: api::StatsResponse = bench.call("Stats", &api::StatsRequest { id: bench.id.clone() }).await;
     let stats = stats.stats.expect("stats");
-    if let Some(metrics) = stats.unpack::<wire::api::cgroups_v1::Metrics>() {
-        assert_eq!(metrics.expect("bytes").pids.expect("pids").limit, 77);
-    }
+    let limit = match stats.unpack::<wire::api::cgroups_v1::Metrics>() {
+        Some(metrics) => metrics.expect("bytes").pids.expect("pids").limit,
+        None => {
+            let metrics = stats.unpack::<wire::api::cgroups_v2::Metrics>().expect("a known type");
+            metrics.expect("bytes").pids.expect("pids").limit
+        }
+    };
+    assert_eq!(limit, 77);
     bench.finish().await;
 }

@@ -11,3 +11,6 @@ pub(super) use enable::enable;
 #[cfg(test)]
 pub(super) use filter::attach;
 pub(super) use stats::read as stats;
+
+#[cfg(test)]
+mod tests;

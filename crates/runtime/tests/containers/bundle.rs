@@ -152,7 +152,8 @@ impl Bundle {
     /// Whether nothing is left of the container: no state, no control group, no mount.
     pub fn is_gone(&self) -> bool {
         let groups = std::fs::read_dir("/sys/fs/cgroup").unwrap();
-        let left = groups.flatten().any(|entry| entry.path().join(&self.id).exists());
+        let left = Path::new("/sys/fs/cgroup").join(&self.id).exists()
+            || groups.flatten().any(|entry| entry.path().join(&self.id).exists());
         let mounts = kernel::mountinfo::read().unwrap();
         let mounted = mounts.iter().any(|mount| mount.mount_point.starts_with(self.path()));
         !left && !mounted && !self.root().join(&self.id).exists()
@@ -163,6 +164,11 @@ impl Drop for Bundle {
     fn drop(&mut self) {
         let _ = self.verb(&["delete", "--force", &self.id]);
     }
+}
+
+/// Whether this machine has nothing but version 2 of control groups.
+pub fn only_version_2() -> bool {
+    kernel::cgroup::version().unwrap() == kernel::cgroup::Version::V2
 }
 
 fn open_mode() -> std::fs::Permissions {

@@ -119,7 +119,7 @@ fn bundles_that_are_none() {
 #[test]
 fn limits_that_cannot_be() {
     refused(
-        |spec| spec["linux"]["resources"]["hugepageLimits"] = json!([{"pageSize": "2MB", "limit": 1}]),
+        |spec| spec["linux"]["resources"]["hugepageLimits"] = json!([{"pageSize": "3MB", "limit": 1}]),
         "hugetlb",
     );
     refused(|spec| spec["linux"]["resources"]["devices"] = json!([{"allow": true, "type": "x"}]), "device");

@@ -1,6 +1,6 @@
 //! From create to delete.
 
-use crate::bundle::Bundle;
+use crate::bundle::{Bundle, only_version_2};
 
 #[test]
 fn run_returns_the_exit_status_and_leaves_nothing() {
@@ -124,11 +124,14 @@ fn limits_apply_and_change() {
     bundle.create().ok();
     let record = std::fs::read_to_string(bundle.root().join(&bundle.id).join("state.json")).unwrap();
     let record: serde_json::Value = serde_json::from_str(&record).unwrap();
+    let version_2 = only_version_2();
+    let limit = if version_2 { "memory.max" } else { "memory.limit_in_bytes" };
     let read = |controller: &str, file: &str| {
+        let controller = if version_2 { "" } else { controller };
         let directory = record["cgroup_paths"][controller].as_str().unwrap();
         std::fs::read_to_string(std::path::Path::new(directory).join(file)).unwrap().trim().to_owned()
     };
-    assert_eq!(read("memory", "memory.limit_in_bytes"), (64 << 20).to_string());
+    assert_eq!(read("memory", limit), (64 << 20).to_string());
     assert_eq!(read("pids", "pids.max"), "17");
     bundle.verb(&["update", "--pids-limit", "23", &bundle.id]).ok();
     assert_eq!(read("pids", "pids.max"), "23");

@@ -23,6 +23,7 @@ macro_rules! scenarios {
 
 mod absent;
 mod alike;
+mod cgroups;
 mod crash;
 mod events;
 mod images;
