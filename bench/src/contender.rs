@@ -19,6 +19,8 @@ pub struct Effort {
     pub cycles: usize,
     /// Containers that run at once when memory is measured.
     pub containers: usize,
+    /// What the image that is pulled unpacks to, in bytes; 0 for none.
+    pub image: usize,
 }
 
 /// One daemon under measurement.
@@ -45,15 +47,11 @@ impl Contender {
         Ok(Self { daemon, peer, column })
     }
 
-    /// What was measured so far.
-    pub fn column(&self) -> &Column {
-        &self.column
-    }
-
-    /// Ends the daemon and insists that nothing is left.
-    pub fn finish(self) -> Result<()> {
+    /// Ends the daemon, insists that nothing is left, and gives what was measured.
+    pub fn finish(self) -> Result<Column> {
         drop(self.peer);
-        self.daemon.finish()
+        self.daemon.finish()?;
+        Ok(self.column)
     }
 
     /// A few cycles, a few execs, a few seconds of four workers.

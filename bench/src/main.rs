@@ -8,15 +8,17 @@ use e2e::{Daemon, Kind};
 mod contender;
 mod memory;
 mod peer;
+mod pull;
 mod soak;
 mod spec;
 mod table;
 mod trace;
 
 use contender::{Contender, Effort};
+use table::Column;
 
-const WHOLE: Effort = Effort { rounds: 6, cycles: 20, containers: 50 };
-const QUICK: Effort = Effort { rounds: 2, cycles: 10, containers: 10 };
+const WHOLE: Effort = Effort { rounds: 6, cycles: 20, containers: 50, image: 1_760_000_000 };
+const QUICK: Effort = Effort { rounds: 2, cycles: 10, containers: 10, image: 0 };
 
 // One thread: what the client itself needs is to be little beside what is measured.
 #[tokio::main(flavor = "current_thread")]
@@ -30,6 +32,10 @@ async fn main() -> Result<()> {
             return compare(WHOLE, builds(other)).await;
         }
         Some("--trace") => {}
+        Some("--pull") => {
+            let columns = pull::compare(WHOLE.image, &everybody())?;
+            return report(columns, Vec::new());
+        }
         Some("--soak") => return soak::run().await,
         Some(other) => anyhow::bail!("unknown option {other}; see bench/README.md"),
     }
@@ -41,11 +47,12 @@ type Entrant = (Kind, PathBuf, &'static str);
 
 fn everybody() -> Vec<Entrant> {
     let dist = e2e::daemon::dist();
-    vec![
+    let known = [
         (Kind::Gantry, dist.clone(), "gantry"),
         (Kind::Containerd, dist.clone(), "containerd 2.3"),
         (Kind::Debian, dist, "Debian's containerd"),
-    ]
+    ];
+    known.into_iter().filter(|(kind, dist, _)| kind.program(dist).exists()).collect()
 }
 
 /// This build and another one.
@@ -56,10 +63,8 @@ fn builds(other: &str) -> Vec<Entrant> {
 /// Measures everybody in turns and prints the table.
 async fn compare(effort: Effort, entrants: Vec<Entrant>) -> Result<()> {
     let mut contenders = Vec::new();
-    for (kind, dist, title) in entrants {
-        if kind.program(&dist).exists() {
-            contenders.push(Contender::enter(kind, dist, title).await.with_context(|| title.to_owned())?);
-        }
+    for (kind, dist, title) in entrants.clone() {
+        contenders.push(Contender::enter(kind, dist, title).await.with_context(|| title.to_owned())?);
     }
     for round in 0..effort.rounds {
         for place in 0..contenders.len() {
@@ -70,12 +75,19 @@ async fn compare(effort: Effort, entrants: Vec<Entrant>) -> Result<()> {
     for contender in &mut contenders {
         contender.memory(effort.containers).await?;
     }
-    let columns: Vec<_> = contenders.iter().map(Contender::column).collect();
+    let columns = contenders.into_iter().map(Contender::finish).collect::<Result<Vec<_>>>()?;
+    let pulled = if effort.image > 0 { pull::compare(effort.image, &entrants)? } else { Vec::new() };
+    report(columns, pulled)
+}
+
+/// Prints the table and writes it as JSON.
+fn report(mut columns: Vec<Column>, more: Vec<Column>) -> Result<()> {
+    columns.iter_mut().zip(more).for_each(|(column, more)| column.join(more));
     table::print(&columns);
     let file = e2e::daemon::dist().with_file_name("bench.json");
     table::write(&columns, &file)?;
     println!("\nthe same as JSON: {}", file.display());
-    contenders.into_iter().try_for_each(Contender::finish)
+    Ok(())
 }
 
 /// The pid of a daemon, as `/proc` is asked.

@@ -24,9 +24,13 @@ pub enum Row {
     DaemonIdle,
     /// MiB of the daemon with many.
     DaemonBusy,
+    /// Seconds to pull and unpack the large image, gzip.
+    PullGzip,
+    /// The same as zstd.
+    PullZstd,
 }
 
-const ROWS: [(Row, &str); 7] = [
+const ROWS: [(Row, &str); 9] = [
     (Row::Cycle, "cycle, p50 ms"),
     (Row::Exec, "exec, p50 ms"),
     (Row::Workers, "cycles per second, 4 workers"),
@@ -34,6 +38,8 @@ const ROWS: [(Row, &str); 7] = [
     (Row::DaemonFresh, "daemon PSS fresh, MiB"),
     (Row::DaemonIdle, "daemon PSS after import, MiB"),
     (Row::DaemonBusy, "daemon PSS busy, MiB"),
+    (Row::PullGzip, "pull and unpack, gzip, s"),
+    (Row::PullZstd, "pull and unpack, zstd, s"),
 ];
 
 /// Everything measured of one daemon.
@@ -64,6 +70,11 @@ impl Column {
         self.samples.insert(row, vec![number]);
     }
 
+    /// Takes in what was measured elsewhere.
+    pub fn join(&mut self, other: Self) {
+        self.samples.extend(other.samples);
+    }
+
     fn median(&self, row: Row) -> Option<f64> {
         let mut samples = self.samples.get(&row)?.clone();
         samples.sort_by(f64::total_cmp);
@@ -72,7 +83,7 @@ impl Column {
 }
 
 /// Prints all columns; behind each figure but the first column's, how many times the first it is.
-pub fn print(columns: &[&Column]) {
+pub fn print(columns: &[Column]) {
     let titles: Vec<String> = columns.iter().map(|c| format!("{:>24}", c.title)).collect();
     println!("{:<30}{}", "", titles.concat());
     for (row, name) in ROWS {
@@ -93,7 +104,7 @@ pub fn print(columns: &[&Column]) {
 }
 
 /// Writes the figures as JSON: for each row and daemon the value, and how many times the first column's it is.
-pub fn write(columns: &[&Column], file: &Path) -> Result<()> {
+pub fn write(columns: &[Column], file: &Path) -> Result<()> {
     let mut document = Map::new();
     for (row, name) in ROWS {
         let first = columns.first().and_then(|c| c.median(row));
