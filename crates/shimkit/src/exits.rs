@@ -14,6 +14,8 @@ use crate::state::{Event, State};
 
 /// Unknown children that are remembered while a launch is under way.
 const STRAYS: usize = 256;
+/// How a process ends that was killed, or whose child was.
+const KILLED: u32 = 128 + libc::SIGKILL.unsigned_abs();
 
 impl Shim {
     /// Reaps every child that has ended.
@@ -47,6 +49,10 @@ impl Shim {
     /// A process of a container has ended; whether that may be told yet is decided here.
     pub(crate) fn process_exited(&mut self, pid: i32, exited: Exited) {
         let Some(key) = self.pids.remove(&pid) else { return };
+        if exited.status == KILLED {
+            // Version 2 of control groups tells of a kill for memory up to 10 ms late: after the end, or never.
+            self.out_of_memory(&key.container);
+        }
         let Some(process) = self.process(&key) else { return };
         process.held = Some(exited);
         self.release_held(&key);

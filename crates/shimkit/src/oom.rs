@@ -1,7 +1,7 @@
 //! Telling when a container runs out of memory.
 //!
-//! Version 1 of control groups signals an eventfd, before the kernel kills; version 2 counts the killed in a file that
-//! inotify watches. Both also stir when the group is removed, and then its files are gone. The directories are
+//! Version 1 of control groups signals an eventfd, before the kernel kills; it stirs too when the group is removed.
+//! Version 2 counts the killed in a file that inotify watches, and stirs at most every 10 ms. The directories are
 //! handled by their paths here: what this process opens, its forked children would have to keep.
 
 use std::fs::File;

@@ -11,7 +11,8 @@ use super::error::{Error, Result};
 use super::file::Node;
 use super::parse;
 
-/// Becomes readable when the group runs out of memory, and when it is removed.
+/// Becomes readable when the group runs out of memory; in version 1 also when it is removed, in version 2 also when it
+/// only reaches its limit.
 pub struct OomWatch {
     events: OwnedFd,
     counters: OwnedFd,

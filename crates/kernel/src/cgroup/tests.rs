@@ -266,7 +266,9 @@ fn running_out_of_memory_is_told() {
     count = watch.read().unwrap();
     group.kill_all(libc::SIGKILL).unwrap();
     group.remove().unwrap();
-    assert!(readable(&watch), "removal is an event too");
+    if group.version != Version::V2 {
+        assert!(readable(&watch), "removal is an event too");
+    }
     assert_eq!(watch.read().unwrap(), 0, "{count}");
     assert!(watch.is_removed());
 }

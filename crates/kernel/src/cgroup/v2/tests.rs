@@ -89,7 +89,7 @@ fn block_device_limits_and_files_by_name() {
     let error = |change: fn(&mut Resources)| group.apply(&limits(change)).unwrap_err().to_string();
     assert_eq!(
         error(|r| drop(r.unified.insert("nosuch.file".into(), "1".into()))),
-        "invalid configuration: unified resource \"nosuch.file\" can't be set: controller \"nosuch\" not available"
+        "unified resource \"nosuch.file\" can't be set: controller \"nosuch\" not available"
     );
 }
 
