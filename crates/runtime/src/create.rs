@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use kernel::cgroup::{Cgroup, Entry};
+use kernel::cgroup::{Cgroup, Entry, Version};
 use kernel::process::is_single_threaded;
 use kernel::{file, socket, trace};
 use oci::runtime::LinuxResources;
@@ -90,18 +90,17 @@ impl Create<'_> {
         }
         file::make_fifo(&directory.fifo(), 0o622)?;
         let fifo = file::open_fifo_both(&directory.fifo())?;
-        let applying = |error: Error| {
-            error.during("unable to apply cgroup configuration").during("unable to start container process")
-        };
+        let starting = |error: Error| error.during("unable to start container process");
+        let applying = |error: Error| starting(error.during("unable to apply cgroup configuration"));
         let path = bundle.cgroup_path(self.id, &self.flags)?;
         let cgroup = trace::during("runtime.make-cgroups", self.id, || Cgroup::create(&path))
             .map_err(|e| applying(e.into()))?;
         let limiting = trace::begin();
         let made =
             resources::for_create(bundle.linux.resources.as_ref().unwrap_or(&LinuxResources::default()))
-                .and_then(|limits| Ok(cgroup.apply(&limits)?))
-                .and_then(|()| Ok(cgroup.entry()?))
                 .map_err(applying)
+                .and_then(|limits| cgroup.apply(&limits).map_err(|e| starting(refused(e))))
+                .and_then(|()| cgroup.entry().map_err(|e| applying(e.into())))
                 .and_then(|entry| {
                     limiting.end("runtime.limits", self.id);
                     let parts = Parts { namespaces, program, console, fifo, cgroup: cgroup.clone(), entry };
@@ -162,6 +161,19 @@ impl Create<'_> {
         let private_pids = namespaces.any(|one| one.kind == "pid" && one.path.is_empty());
         Ok(Created { pid, private_pids, cgroups })
     }
+}
+
+/// A limit that the kernel or the host refused. Version 1's cpusets are told of as if they were part of the way in, as a
+/// group without them lets nobody in.
+fn refused(error: kernel::cgroup::Error) -> Error {
+    let cpuset = |path: &Path| path.file_name().is_some_and(|n| n.to_string_lossy().starts_with("cpuset."));
+    let of_cpuset = matches!(&error, kernel::cgroup::Error::Io { path, .. } if cpuset(path));
+    if of_cpuset && kernel::cgroup::version().is_ok_and(|version| version != Version::V2) {
+        return Error::from(error).during("unable to apply cgroup configuration");
+    }
+    Error::from(error)
+        .during("error setting cgroup config for procHooks process")
+        .during("error during container init")
 }
 
 /// A compiled filter as the kernel takes it.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use kernel::cgroup::Stats;
 use kernel::namespace::Namespaces;
 use kernel::process::{Child, wait_pid};
 use kernel::procfs::{self, ProcFs};
@@ -102,11 +103,22 @@ impl<'a> Outside<'a> {
                     channel.send(&Message::Go)?;
                 }
                 Some(Message::Failed(text)) => return Err(starting(during_init(text))),
-                Some(Message::Go | Message::Cloned(_)) | None => {
-                    return Err(starting(during_init("the process ended before it was ready".into())));
-                }
+                Some(Message::Go | Message::Cloned(_)) | None => return Err(starting(self.ended_early())),
             }
         }
+    }
+
+    /// Why the process is gone without a word, as far as its control group knows.
+    fn ended_early(&self) -> Error {
+        let kills = match self.parts.cgroup.stats() {
+            Ok(Some(Stats::V1(stats))) => stats.memory_oom_control.map_or(0, |control| control.oom_kill),
+            Ok(Some(Stats::V2(stats))) => stats.memory_events.map_or(0, |events| events.oom_kill),
+            _ => 0,
+        };
+        if kills > 0 {
+            return Error::unknown("container init was OOM-killed (memory limit too low?)");
+        }
+        Error::unknown("the process ended before it was ready").during("error during container init")
     }
 
     /// Writes the record, so that whoever cleans up after a crash finds the control group and the process.

@@ -120,7 +120,13 @@ fn bundles_that_are_none() {
 fn limits_that_cannot_be() {
     refused(
         |spec| spec["linux"]["resources"]["hugepageLimits"] = json!([{"pageSize": "3MB", "limit": 1}]),
-        "hugetlb",
+        "error during container init: error setting cgroup config for procHooks process: ",
+    );
+    refused(|spec| spec["linux"]["resources"]["cpu"] = json!({"cpus": "4095"}), "/cpuset.cpus: ");
+    // As little as the process that is to become the container needs is too much.
+    refused(
+        |spec| spec["linux"]["resources"]["memory"] = json!({"limit": 4096}),
+        "container init was OOM-killed (memory limit too low?)",
     );
     refused(|spec| spec["linux"]["resources"]["devices"] = json!([{"allow": true, "type": "x"}]), "device");
 }
