@@ -82,7 +82,12 @@ impl Column {
     }
 }
 
-/// Prints all columns; behind each figure but the first column's, how many times the first it is.
+/// How many times better the first figure is than another: less time and memory is better, and a higher rate.
+fn advantage(row: Row, first: f64, other: f64) -> f64 {
+    if row == Row::Workers { first / other } else { other / first }
+}
+
+/// Prints all columns; behind each figure but the first column's, how many times better the first is.
 pub fn print(columns: &[Column]) {
     let titles: Vec<String> = columns.iter().map(|c| format!("{:>24}", c.title)).collect();
     println!("{:<30}{}", "", titles.concat());
@@ -93,7 +98,7 @@ pub fn print(columns: &[Column]) {
             .enumerate()
             .map(|(place, column)| match (column.median(row), first) {
                 (Some(number), Some(first)) if place > 0 => {
-                    format!("{:>24}", format!("{number:.2} ({:.1}×)", number / first))
+                    format!("{:>24}", format!("{number:.2} ({:.1}×)", advantage(row, first, number)))
                 }
                 (Some(number), _) => format!("{number:>24.2}"),
                 (None, _) => format!("{:>24}", "-"),
@@ -103,7 +108,7 @@ pub fn print(columns: &[Column]) {
     }
 }
 
-/// Writes the figures as JSON: for each row and daemon the value, and how many times the first column's it is.
+/// Writes the figures as JSON: for each row and daemon the value, and how many times better the first column's is.
 pub fn write(columns: &[Column], file: &Path) -> Result<()> {
     let mut document = Map::new();
     for (row, name) in ROWS {
@@ -111,7 +116,7 @@ pub fn write(columns: &[Column], file: &Path) -> Result<()> {
         let mut cells = Map::new();
         for column in columns {
             if let Some(number) = column.median(row) {
-                let ratio = first.map(|first| number / first);
+                let ratio = first.map(|first| advantage(row, first, number));
                 cells.insert(column.title.clone(), json!({ "value": number, "ratio": ratio }));
             }
         }
