@@ -24,9 +24,12 @@ struct Tally {
     notes: Vec<String>,
 }
 
-/// `cargo xtask vm`: the step `vm` alone.
+/// `cargo xtask vm`: the step `vm` alone. Fails where the machine cannot be had, too.
 pub fn run_vm() -> Result<()> {
     let started = Instant::now();
+    if let Some(reason) = vm::refusal() {
+        bail!("vm: {reason}");
+    }
     let dist = build::run(Profile::Debug)?;
     let mut tally = Tally::default();
     tally.on_version_2(&dist);

@@ -46,8 +46,9 @@ const RUNS: [(&str, &str); 5] = [
     ("bin/gantry-shim/tests/shim/main.rs", "life:: whole:: --skip ::runc"),
     (
         "testing/e2e/tests/e2e/main.rs",
-        "cgroups::with_gantry tasks::with_gantry::kill_all tasks::with_ctr::a_task \
-         run::with_gantry::layers restart::with_gantry::exits restart::with_gantry::a_shim \
+        "cgroups::with_gantry tasks::with_gantry::exec tasks::with_gantry::kill_all \
+         tasks::with_ctr::a_task run::with_gantry::limits run::with_gantry::layers \
+         restart::with_gantry::exits restart::with_gantry::a_shim \
          events::with_gantry::of_a_containers specs::with_gantry::no_such_command",
     ),
 ];
