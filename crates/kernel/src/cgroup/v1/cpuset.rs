@@ -4,13 +4,20 @@ use super::super::error::Result;
 use super::super::file::Node;
 use super::super::tree;
 
-/// Copies CPUs and memory nodes from the parent where the new group has none.
+/// Copies CPUs and memory nodes from the parent where the new group has none. The parent may be somebody's who has made
+/// it just now and not filled it yet: then it is filled first.
 pub(in super::super) fn inherit(node: &Node) -> Result<()> {
     let parent = tree::parent(node);
     for name in ["cpuset.cpus", "cpuset.mems"] {
-        if node.read(name)?.trim().is_empty() {
-            node.write(name, parent.read(name)?.trim())?;
+        if !node.read(name)?.trim().is_empty() {
+            continue;
         }
+        let mut value = parent.read(name)?;
+        if value.trim().is_empty() && !parent.path.is_empty() {
+            inherit(&parent)?;
+            value = parent.read(name)?;
+        }
+        node.write(name, value.trim())?;
     }
     Ok(())
 }

@@ -1,7 +1,8 @@
 //! Limits of version 1 on the real kernel.
 
+use super::super::file::Node;
 use super::super::tests::{char_rule, finished, group, limits, read, shell};
-use super::super::{Access, Cpu, DeviceKind, DeviceRule, Memory, Resources, Throttle};
+use super::super::{Access, Cpu, DeviceKind, DeviceRule, Memory, Resources, Throttle, tree};
 
 #[test]
 fn memory_limits_change_in_both_directions() {
@@ -138,4 +139,19 @@ fn devices_of_version_1() {
         DeviceRule { allow: true, kind: DeviceKind::All, major: None, minor: None, access: Access::ALL };
     group.apply(&limits(|r| r.devices = Some(vec![all]))).unwrap();
     assert_eq!(read(&group, "devices", "devices.list"), "a *:* rwm");
+}
+
+/// Somebody else has just made the directory above, and not yet filled its cpuset.
+#[test]
+fn a_cpuset_below_one_that_is_not_filled_yet() {
+    let group = group("unfilled");
+    let cpuset = group.nodes.iter().find(|node| node.hierarchy.has("cpuset")).unwrap();
+    let above = cpuset.full().join("above");
+    std::fs::create_dir(&above).unwrap();
+    assert_eq!(std::fs::read_to_string(above.join("cpuset.cpus")).unwrap().trim(), "");
+    let child = Node::new(cpuset.hierarchy, format!("{}/above/child", cpuset.path));
+    tree::make(&child, &super::inherit).unwrap();
+    for name in ["cpuset.cpus", "cpuset.mems"] {
+        assert_eq!(child.read(name).unwrap(), cpuset.read(name).unwrap(), "{name}");
+    }
 }
