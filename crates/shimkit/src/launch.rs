@@ -18,7 +18,7 @@ use crate::container::{Container, Exited, Key, Process, Reply};
 use crate::dispatch::Asked;
 use crate::job::{Given, Job};
 use crate::log;
-use crate::orders::Purpose;
+use crate::orders::{FailedLaunch, Purpose};
 use crate::rootfs;
 use crate::shim::{Alarm, Shim, Source, signal};
 use crate::site::Site;
@@ -111,7 +111,7 @@ impl Shim {
                 if let Some(launch) = self.unstage(key) {
                     let (key, reply) = (launch.key.clone(), launch.asked.reply);
                     if let Err(error) = self.launch_now(launch) {
-                        self.launch_failed(&key, reply, error);
+                        self.launch_failed(FailedLaunch { key, reply, error });
                     }
                 }
             }
@@ -125,7 +125,8 @@ impl Shim {
             if let Some(logger) = &launch.opened.kept.logger {
                 self.kill_logger(logger.pid);
             }
-            self.launch_failed(key, launch.asked.reply, Logger::dead());
+            let failed = FailedLaunch { key: key.clone(), reply: launch.asked.reply, error: Logger::dead() };
+            self.launch_failed(failed);
         }
     }
 
@@ -165,7 +166,7 @@ impl Shim {
             let text = String::from_utf8_lossy(&bytes);
             let made = Made::parse(&text).ok_or_else(|| Error::internal("the runtime told no process"))?;
             let console = launched.console.as_ref().map(ConsoleEnd::receive).transpose()?;
-            if self.abandoned && launched.key.is_init() {
+            if launched.key.is_init() && self.abandoned.contains(&launched.key.container) {
                 return Err(Error::cancelled("create"));
             }
             Ok((made, console))
@@ -176,17 +177,22 @@ impl Shim {
                 if let Some(logger) = &launched.kept.logger {
                     self.kill_logger(logger.pid);
                 }
-                if let What::Create(_) = launched.what {
-                    self.sweep_up(launched.site);
+                let failed = FailedLaunch { key: launched.key, reply: launched.reply, error };
+                match launched.what {
+                    What::Create(_) => self.sweep_up(launched.site, failed),
+                    What::Exec(_) => self.launch_failed(failed),
                 }
-                self.launch_failed(&launched.key, launched.reply, error);
             }
         }
     }
 
-    fn launch_failed(&mut self, key: &Key, reply: Reply, error: Error) {
+    pub(crate) fn launch_failed(&mut self, failed: FailedLaunch) {
+        let FailedLaunch { key, reply, error } = failed;
+        let key = &key;
+        let mut is_abandoned = false;
         if key.is_init() {
             self.creating.retain(|id| *id != key.container);
+            is_abandoned = self.abandoned.remove(&key.container);
         }
         let text = error.text().to_owned();
         let kind = error.kind();
@@ -201,22 +207,25 @@ impl Shim {
         self.answer(reply, Err(error));
         self.forget_strays();
         self.release_init_exit(&key.container);
+        if is_abandoned {
+            self.end_if_idle();
+        }
     }
 
-    /// Takes away what a failed or overdue creation may have left.
-    fn sweep_up(&mut self, site: Site) {
+    /// Takes away what a failed or overdue creation may have left. Its caller hears of the failure only then: the next
+    /// task of that name, in another shim, is not to lose its root to this.
+    fn sweep_up(&mut self, site: Site, failed: FailedLaunch) {
+        let (key, reply) = (failed.key.clone(), failed.reply);
         let work = || {
             let _ = site.delete(Deletion::Force);
             rootfs::unmount(&site.bundle)?;
             Ok(Vec::new())
         };
-        match Job::spawn(&Given::default(), work) {
-            Ok(job) => {
-                if let Err(error) = self.work(job, None, Purpose::SweepUp) {
-                    log::error(error.text());
-                }
-            }
-            Err(error) => log::error(error.text()),
+        let swept = Job::spawn(&Given::default(), work)
+            .and_then(|job| self.work(job, None, Purpose::SweepUp(Box::new(failed))));
+        if let Err(error) = swept {
+            log::error(error.text());
+            self.launch_failed(FailedLaunch { key, reply, error });
         }
     }
 

@@ -36,8 +36,19 @@ pub enum Purpose {
     Answer(crate::container::Reply),
     /// A container frozen at its end was thawed.
     Thaw,
-    /// What a failed creation left was taken away.
-    SweepUp,
+    /// What a failed creation left was taken away; now its caller hears of the failure.
+    SweepUp(Box<FailedLaunch>),
+}
+
+/// A launch that failed.
+#[derive(Debug)]
+pub struct FailedLaunch {
+    /// Of which process.
+    pub key: Key,
+    /// Whom to tell.
+    pub reply: crate::container::Reply,
+    /// Why.
+    pub error: Error,
 }
 
 impl Shim {
@@ -75,13 +86,16 @@ impl Shim {
             Purpose::Order(id, order) => self.ordered(&id, *order, output),
             Purpose::Sweep(id) => self.swept(&id, output),
             Purpose::Answer(reply) => self.answer(reply, output),
-            Purpose::Thaw | Purpose::SweepUp => {
+            Purpose::Thaw => {
                 if let Err(error) = output {
                     log::warn(error.text());
                 }
-                if self.abandoned {
-                    self.end_if_idle();
+            }
+            Purpose::SweepUp(failed) => {
+                if let Err(error) = output {
+                    log::warn(error.text());
                 }
+                self.launch_failed(*failed);
             }
         }
     }

@@ -262,7 +262,9 @@ impl Shim {
 
     pub(crate) fn shutdown(&mut self, request: &api::ShutdownRequest) -> Answer {
         // A daemon that was restarted shuts down what its predecessor had not finished to create.
-        self.abandoned |= self.creating.contains(&request.id);
+        if self.creating.contains(&request.id) {
+            self.abandoned.insert(request.id.clone());
+        }
         self.end_if_idle();
         empty()
     }

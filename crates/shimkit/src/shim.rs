@@ -3,7 +3,7 @@
 //! Readiness comes in by tokens ([`Source`]), time by alarms ([`Alarm`]); what they mean is written in the files of
 //! the nouns: calls in `dispatch`, children in `exits` and `launch`, orders in `orders`, streams in `streams`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
@@ -112,8 +112,8 @@ pub struct Shim {
     pub(crate) containers: BTreeMap<String, Container>,
     /// Containers whose creation is under way.
     pub(crate) creating: Vec<String>,
-    /// The daemon gave up what is being created: it is taken away again, and the shim ends.
-    pub(crate) abandoned: bool,
+    /// Those of them that the daemon gave up: they are taken away again, and the shim ends.
+    pub(crate) abandoned: BTreeSet<String>,
     /// Launches that wait for a logging program.
     pub(crate) staged: BTreeMap<Key, Launch>,
     pub(crate) jobs: BTreeMap<i32, Working>,
@@ -148,7 +148,7 @@ impl Shim {
             timers: Timers::default(),
             containers: BTreeMap::new(),
             creating: Vec::new(),
-            abandoned: false,
+            abandoned: BTreeSet::new(),
             staged: BTreeMap::new(),
             jobs: BTreeMap::new(),
             pids: BTreeMap::new(),

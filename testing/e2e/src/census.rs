@@ -44,7 +44,8 @@ impl Census {
     /// One daemon: everything under its directory and under the cgroups of its namespace.
     pub fn of_daemon(dir: &Path, namespaces: &[String]) -> Self {
         let mut census = Self::default();
-        let text = dir.to_string_lossy().into_owned();
+        // With its end: the name may be the beginning of another's.
+        let text = format!("{}/", dir.display());
         census.mounts(|line| line.contains(&text));
         for path in namespaces.iter().flat_map(|ns| cgroups_of(ns)) {
             census.add("cgroup", &path.to_string_lossy());

@@ -340,7 +340,8 @@ impl Daemon {
             let _ = child.kill();
             let _ = child.wait();
         }
-        let text = self.dir.to_string_lossy().into_owned();
+        // With its end: the name may be the beginning of another's.
+        let text = format!("{}/", self.dir.display());
         let mut pids: Vec<i32> =
             census::processes().filter(|p| p.command.contains(&text)).map(|p| p.pid).collect();
         let cgroups = census::cgroups_of(&self.namespace);
