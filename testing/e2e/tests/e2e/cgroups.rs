@@ -110,7 +110,7 @@ fn limits_and_counters(daemon: Daemon) -> Result<()> {
 /// go with the container.
 fn one_group_for_all(daemon: Daemon) -> Result<()> {
     daemon.import_busybox()?;
-    daemon.ok(&["run", "-d", BUSYBOX, "one", "sh", "-c", "sleep 1000 & wait"])?;
+    daemon.ok(&["run", "-d", BUSYBOX, "one", "sh", "-c", "sleep 1000 & wait; exit 6"])?;
     let directory = group(&daemon, "freezer");
     daemon.ok(&["tasks", "exec", "-d", "--exec-id", "e", "one", "sleep", "2000"])?;
     let same = daemon.ok(&[
@@ -135,9 +135,11 @@ fn one_group_for_all(daemon: Daemon) -> Result<()> {
         let (file, expected) = state(one, two);
         ensure!(read(&file)? == expected, "after {verb} {} is not {expected}", file.display());
     }
+    // The first process is deaf to this signal and ends by itself once its child has ended of it.
     let mut events = daemon.events()?;
-    daemon.ok(&["tasks", "kill", "--all", "-s", "SIGKILL", "one"])?;
-    events.line_with(&["/tasks/exit", "\"id\":\"one\"", "137"])?;
+    daemon.ok(&["tasks", "kill", "--all", "-s", "SIGUSR1", "one"])?;
+    events.line_with(&["/tasks/exit", "\"id\":\"e\"", "\"exit_status\":138"])?;
+    events.line_with(&["/tasks/exit", "\"id\":\"one\"", "\"exit_status\":6"])?;
     daemon.client(&["tasks", "rm", "one"]).run()?;
     ensure!(!directory.exists(), "{} is left", directory.display());
     daemon.ok(&["containers", "rm", "one"])?;

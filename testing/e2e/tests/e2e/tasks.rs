@@ -53,7 +53,7 @@ fn a_task_and_its_life(daemon: Daemon) -> Result<()> {
 /// A first process' command line. A task counts as started when its program is about to be executed, so for a moment it
 /// is still that of the shim.
 fn command_of(pid: impl std::fmt::Display) -> Result<String> {
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    let deadline = std::time::Instant::now() + e2e::program::DEADLINE;
     loop {
         let command = std::fs::read_to_string(format!("/proc/{pid}/cmdline"))?;
         if !command.contains("-namespace") || std::time::Instant::now() > deadline {
@@ -150,21 +150,19 @@ fn attach(daemon: Daemon) -> Result<()> {
     daemon.finish()
 }
 
-/// `kill --all` reaches children too.
+/// `kill --all` reaches children too: the first process is deaf to the signal, and ends as its child does.
 fn kill_all(daemon: Daemon) -> Result<()> {
     daemon.import_busybox()?;
     let mut events = daemon.events()?;
-    daemon.ok(&[
-        "run",
-        "-d",
-        BUSYBOX,
-        "one",
-        "sh",
-        "-c",
-        "trap 'exit 5' TERM; sleep 1000 & sleep 2000 & wait; wait",
-    ])?;
-    daemon.ok(&["tasks", "kill", "--all", "-s", "SIGKILL", "one"])?;
-    events.line_with(&["/tasks/exit", "\"one\"", "137"])?;
+    let script = "(trap 'exit 6' USR1; sleep 1000 & wait) & wait $!; exit $?";
+    daemon.ok(&["run", "-d", BUSYBOX, "one", "sh", "-c", script])?;
+    // The trap is there once the child has one of its own.
+    let child = a_child_of(daemon.task_pid("one")?)?;
+    a_child_of(child)?;
+    daemon.ok(&["tasks", "kill", "-s", "SIGUSR1", "one"])?;
+    ensure!(daemon.task_pid("one").is_ok(), "the first process is not deaf to it");
+    daemon.ok(&["tasks", "kill", "--all", "-s", "SIGUSR1", "one"])?;
+    events.line_with(&["/tasks/exit", "\"one\"", "\"exit_status\":6"])?;
     daemon.client(&["tasks", "rm", "one"]).run()?;
     daemon.ok(&["containers", "rm", "one"])?;
     daemon.ok(&[
@@ -176,18 +174,28 @@ fn kill_all(daemon: Daemon) -> Result<()> {
         "-c",
         "trap 'exit 5' TERM; echo ready; while :; do sleep 1; done",
     ])?;
-    let pid = daemon.task_pid("two")?;
     // The trap is there once the shell has a child.
-    let children = format!("/proc/{pid}/task/{pid}/children");
-    while std::fs::read_to_string(&children)?.trim().is_empty() {
-        std::thread::yield_now();
-    }
+    a_child_of(daemon.task_pid("two")?)?;
     daemon.ok(&["tasks", "kill", "two"])?;
     events.line_with(&["/tasks/exit", "\"two\"", "\"exit_status\":5"])?;
     daemon.client(&["tasks", "rm", "two"]).run()?;
     daemon.ok(&["containers", "rm", "two"])?;
     events.kill()?;
     daemon.finish()
+}
+
+/// Waits until a process has a child; its first one's pid.
+pub(crate) fn a_child_of(pid: i32) -> Result<i32> {
+    let children = format!("/proc/{pid}/task/{pid}/children");
+    let deadline = std::time::Instant::now() + e2e::program::DEADLINE;
+    loop {
+        let text = std::fs::read_to_string(&children).with_context(|| format!("read {children}"))?;
+        if let Some(child) = text.split_whitespace().next() {
+            return Ok(child.parse()?);
+        }
+        ensure!(std::time::Instant::now() < deadline, "{pid} has no child");
+        std::thread::yield_now();
+    }
 }
 
 /// A task that ended by itself stays until it is removed, with its exit code.
