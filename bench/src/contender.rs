@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
-use e2e::{Client, Daemon, Kind, Start};
+use e2e::{Daemon, Kind};
 
 use crate::peer::Peer;
 use crate::table::{Column, Row};
-use crate::{memory, pid};
+use crate::{memory, pid, stage};
 
 /// How much is measured.
 #[derive(Debug, Clone, Copy)]
@@ -33,8 +33,7 @@ pub struct Contender {
 impl Contender {
     /// Starts a daemon and gives it an image.
     pub async fn enter(kind: Kind, dist: PathBuf, title: &str) -> Result<Self> {
-        let start = Start { kind, dist, client: Client::Ctr, log_level: "info", ..Start::new() };
-        let daemon = Daemon::start_with(start)?;
+        let daemon = Daemon::start_with(stage::start(kind, dist))?;
         let mut column = Column::new(title);
         column.set(Row::DaemonFresh, memory::pss_kib(pid(&daemon)?)? as f64 / 1024.0);
         let fresh = memory::threads(pid(&daemon)?)?;

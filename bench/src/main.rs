@@ -11,6 +11,7 @@ mod peer;
 mod pull;
 mod soak;
 mod spec;
+mod stage;
 mod table;
 mod trace;
 
@@ -20,9 +21,13 @@ use table::Column;
 const WHOLE: Effort = Effort { rounds: 6, cycles: 20, containers: 50, image: 1_760_000_000 };
 const QUICK: Effort = Effort { rounds: 2, cycles: 10, containers: 10, image: 0 };
 
-// One thread: what the client itself needs is to be little beside what is measured.
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<()> {
+fn main() -> Result<()> {
+    stage::own_run()?;
+    // One thread: what the client itself needs is to be little beside what is measured.
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(measure())
+}
+
+async fn measure() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.first().map(String::as_str) {
         None => compare(WHOLE, everybody()).await?,

@@ -7,10 +7,10 @@ use e2e::image::{Archive, LAYER_GZIP, Layer, Recipe, digest_of};
 use e2e::registry::Registry;
 use e2e::samples::architecture;
 use e2e::tar::Tar;
-use e2e::{Client, Daemon, Kind, Start};
+use e2e::{Daemon, Kind};
 
-use crate::Entrant;
 use crate::table::{Column, Row};
+use crate::{Entrant, stage};
 
 const LAYERS: usize = 4;
 const LAYER_ZSTD: &str = "application/vnd.oci.image.layer.v1.tar+zstd";
@@ -35,14 +35,7 @@ pub fn compare(size: usize, entrants: &[Entrant]) -> Result<Vec<Column>> {
         for place in 0..entrants.len() {
             let place = if time % 2 == 0 { place } else { entrants.len() - 1 - place };
             let (kind, dist, _) = &entrants[place];
-            let start = Start {
-                kind: *kind,
-                dist: dist.clone(),
-                client: Client::Ctr,
-                log_level: "info",
-                ..Start::new()
-            };
-            let daemon = Daemon::start_with(start)?;
+            let daemon = Daemon::start_with(stage::start(*kind, dist.clone()))?;
             for (row, name) in [(Row::PullGzip, "gzip"), (Row::PullZstd, "zstd")] {
                 columns[place].add_number(row, pull(&daemon, &registry, name)?.as_secs_f64());
             }

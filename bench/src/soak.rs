@@ -3,11 +3,12 @@
 use std::fs;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
-use e2e::{Client, Daemon, Kind, Start};
+use anyhow::{Context, Result, ensure};
+use e2e::daemon::dist;
+use e2e::{Daemon, Kind};
 
 use crate::peer::Peer;
-use crate::{memory, pid};
+use crate::{memory, pid, stage};
 
 /// How many cycles, and how many execs.
 const TIMES: usize = 5000;
@@ -34,8 +35,7 @@ impl Holding {
 
 /// Runs them and prints the two looks.
 pub async fn run() -> Result<()> {
-    let start = Start { kind: Kind::Gantry, client: Client::Ctr, log_level: "info", ..Start::new() };
-    let daemon = Daemon::start_with(start)?;
+    let daemon = Daemon::start_with(stage::start(Kind::Gantry, dist()))?;
     let fresh = memory::threads(pid(&daemon)?)?;
     daemon.import_busybox()?;
     let mut peer = Peer::connect(&daemon).await?;
@@ -76,7 +76,12 @@ pub async fn run() -> Result<()> {
     }
     peer.leave("host").await?;
     drop(peer);
-    daemon.finish()
+    daemon.finish()?;
+    for (who, before, after) in [("daemon", before[0], after[0]), ("shim", before[1], after[1])] {
+        let grown = after.files > before.files || after.threads > before.threads;
+        ensure!(!grown, "the {who} holds more descriptors or threads than at the start");
+    }
+    Ok(())
 }
 
 async fn cycles(peer: &mut Peer, times: usize) -> Result<()> {

@@ -7,9 +7,11 @@ use std::fs::{self, File};
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use e2e::{Client, Daemon, Kind, Start};
+use e2e::daemon::dist;
+use e2e::{Daemon, Kind, Start};
 
 use crate::peer::{CYCLE, EXEC, Peer};
+use crate::stage;
 
 /// How many are run of each.
 const TIMES: usize = 25;
@@ -46,13 +48,7 @@ pub async fn run() -> Result<()> {
 
 async fn run_at(file: &Path) -> Result<()> {
     let env = vec![(kernel::trace::VARIABLE, file.to_owned())];
-    let daemon = Daemon::start_with(Start {
-        kind: Kind::Gantry,
-        client: Client::Ctr,
-        log_level: "info",
-        env,
-        ..Start::new()
-    })?;
+    let daemon = Daemon::start_with(Start { env, ..stage::start(Kind::Gantry, dist()) })?;
     daemon.import_busybox()?;
     let mut peer = Peer::connect(&daemon).await?;
     kernel::trace::open_at(file);

@@ -27,6 +27,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   demo              build, then show an image going in and a container coming out
   bench             measure gantry beside containerd, print the table and where one cycle's time goes
   bench --quick     the same with fewer rounds
+  bench --pull      only pulling and unpacking
   bench --trace     only where the time goes
   bench --against DIR  two builds of gantry: this one and the one in that folder
   bench --soak      thousands of cycles and execs: what daemon and shim hold before and after
@@ -47,7 +48,7 @@ fn main() -> ExitCode {
         ["demo"] => demo::run(),
         ["bench"] => bench::run(&[]),
         ["bench", "--against", dist] => bench::run(&["--against", dist]),
-        ["bench", flag @ ("--quick" | "--trace" | "--soak")] => bench::run(&[flag]),
+        ["bench", flag @ ("--quick" | "--pull" | "--trace" | "--soak")] => bench::run(&[flag]),
         ["test"] => test::run(),
         ["vm"] => test::run_vm(),
         _ => {

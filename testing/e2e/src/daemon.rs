@@ -53,6 +53,8 @@ pub struct Start {
     pub log_level: &'static str,
     /// More variables for its environment.
     pub env: Vec<(&'static str, PathBuf)>,
+    /// Below which folder its state goes, when not into the directory with the rest.
+    pub state: Option<PathBuf>,
 }
 
 /// A running daemon and its directory `<dir>/{root,state,s,sock,log,config.toml}`.
@@ -94,6 +96,7 @@ impl Start {
             config: String::new(),
             log_level: "debug",
             env: Vec::new(),
+            state: None,
         }
     }
 }
@@ -290,7 +293,7 @@ impl Daemon {
         };
         let mut command = Command::new(self.start.kind.program(&self.start.dist));
         command.args(["--log-level", self.start.log_level, "--config"]).arg(self.dir.join("config.toml"));
-        command.arg("--root").arg(self.dir.join("root")).arg("--state").arg(self.dir.join("state"));
+        command.arg("--root").arg(self.dir.join("root")).arg("--state").arg(self.state());
         command.arg("--address").arg(self.address()).env("PATH", path);
         command.envs(self.start.env.iter().map(|(key, value)| (key, value)));
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
@@ -318,6 +321,13 @@ impl Daemon {
         match wait(&mut child, Duration::from_secs(30))? {
             Some(_) => Ok(()),
             None => bail!("the daemon did not end within 30 s of {signal:?}; its log:\n{}", self.log()),
+        }
+    }
+
+    fn state(&self) -> PathBuf {
+        match &self.start.state {
+            Some(above) => above.join(&self.namespace),
+            None => self.dir.join("state"),
         }
     }
 
