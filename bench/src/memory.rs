@@ -9,11 +9,19 @@ const IDLE: Duration = Duration::from_secs(3);
 
 /// Proportional set size in KiB.
 pub fn pss_kib(pid: i32) -> Result<u64> {
+    rolled_up(pid, "Pss:")
+}
+
+/// Memory of its own that no file backs, in KiB: unlike [`pss_kib`] nobody else's coming and going changes it.
+pub fn anonymous_kib(pid: i32) -> Result<u64> {
+    rolled_up(pid, "Anonymous:")
+}
+
+fn rolled_up(pid: i32, name: &str) -> Result<u64> {
     let path = format!("/proc/{pid}/smaps_rollup");
     let text = std::fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
-    let line =
-        text.lines().find_map(|l| l.strip_prefix("Pss:")).with_context(|| format!("no Pss in {path}"))?;
-    let number = line.split_whitespace().next().context("an empty Pss")?;
+    let number = text.lines().find_map(|l| l.strip_prefix(name)?.split_whitespace().next());
+    let number = number.with_context(|| format!("no {name} in {path}"))?;
     number.parse().with_context(|| format!("parse {number}"))
 }
 

@@ -19,6 +19,7 @@ const WARM: usize = 50;
 #[derive(Debug, Clone, Copy)]
 struct Holding {
     pss: u64,
+    anonymous: u64,
     files: usize,
     threads: usize,
 }
@@ -29,7 +30,12 @@ impl Holding {
             let path = format!("/proc/{pid}/{name}");
             Ok::<_, anyhow::Error>(fs::read_dir(&path).with_context(|| format!("list {path}"))?.count())
         };
-        Ok(Self { pss: memory::pss_kib(pid)?, files: count("fd")?, threads: memory::threads(pid)? })
+        Ok(Self {
+            pss: memory::pss_kib(pid)?,
+            anonymous: memory::anonymous_kib(pid)?,
+            files: count("fd")?,
+            threads: memory::threads(pid)?,
+        })
     }
 }
 
@@ -61,14 +67,15 @@ pub async fn run() -> Result<()> {
         between.as_secs_f64(),
         execs.as_secs_f64()
     );
-    println!("{:<26}{:>10}{:>14}{:>10}", "", "PSS, KiB", "descriptors", "threads");
+    println!("{:<26}{:>10}{:>16}{:>14}{:>10}", "", "PSS, KiB", "anonymous, KiB", "descriptors", "threads");
     for (when, looks) in [("at the start", before), ("after the cycles", after_cycles), ("at the end", after)]
     {
         for (who, held) in ["daemon", "shim"].into_iter().zip(looks) {
             println!(
-                "{:<26}{:>10}{:>14}{:>10}",
+                "{:<26}{:>10}{:>16}{:>14}{:>10}",
                 format!("{who}, {when}"),
                 held.pss,
+                held.anonymous,
                 held.files,
                 held.threads
             );
