@@ -10,6 +10,7 @@ mod check;
 mod codegen;
 mod compat;
 mod demo;
+mod filters;
 mod packages;
 mod run;
 mod test;

@@ -1,5 +1,6 @@
-//! `cargo xtask test`: everything the tests need, every test, a census before and after, the tests of control groups
-//! again on a machine that has only version 2 of them, one summary.
+//! `cargo xtask test`: everything the tests need, every test, some of them again with a real containerd in our daemon's
+//! place, a census before and after, the tests of control groups again on a machine that has only version 2 of them, one
+//! summary.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
@@ -10,7 +11,26 @@ use e2e::Census;
 
 use crate::build::{self, Profile};
 use crate::workspace::{cargo, root};
-use crate::{compat, packages, vm};
+use crate::{compat, filters, packages, vm};
+
+/// How many seconds `cargo test` may take, building included.
+const DEADLINE: &str = "3600";
+
+/// The exit code of `timeout` for a command that it ended.
+const OVERRUN: i32 = 124;
+
+/// What also runs against a real containerd, so that no test comes to expect what only we do: the test target, and
+/// which of its tests.
+const REFERENCE: [(&str, &str); 2] =
+    [("daemon", ""), ("e2e", "events::with_ctr refusals::with_ctr specs::with_ctr tasks::with_ctr")];
+
+/// What is tested: our build, or it with another's daemon.
+#[derive(Debug, Clone, Copy)]
+struct Run<'a> {
+    dist: &'a std::path::Path,
+    /// For `GANTRY_E2E_DAEMON`.
+    daemon: &'static str,
+}
 
 /// What the test programs said in all.
 #[derive(Debug, Default)]
@@ -19,8 +39,8 @@ struct Tally {
     failed: usize,
     ignored: usize,
     failures: Vec<String>,
-    /// Before the names of tests that fail: on which machine.
-    machine: &'static str,
+    /// Before the names of tests that fail: on which machine, with whose daemon.
+    place: &'static str,
     notes: Vec<String>,
 }
 
@@ -44,7 +64,8 @@ pub fn run() -> Result<()> {
     let dist = build::run(Profile::Debug)?;
     let before = Census::of_machine();
     let mut tally = Tally::default();
-    tally.cargo_test(&dist)?;
+    tally.cargo_test(Run { dist: &dist, daemon: "gantry" }, &[])?;
+    tally.on_containerd(&dist)?;
     tally.nothing_left(&before);
     tally.on_version_2(&dist);
     tally.summary(started)
@@ -70,17 +91,10 @@ impl Tally {
         Ok(())
     }
 
-    /// `cargo test --workspace`, its output passed on and read.
-    fn cargo_test(&mut self, dist: &std::path::Path) -> Result<()> {
-        let mut command = Command::new(cargo());
-        command.args(["test", "--workspace", "--locked", "--no-fail-fast", "--color", "never"]);
-        command
-            .env("GANTRY_DIST", dist)
-            .env("RUST_LIB_BACKTRACE", "0")
-            .current_dir(root())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped());
-        let mut child = command.spawn().context("start cargo test")?;
+    /// `cargo test --workspace` with these words, its output passed on and read.
+    fn cargo_test(&mut self, run: Run<'_>, words: &[&str]) -> Result<()> {
+        let mut child = cargo_test(run, words).stdout(Stdio::piped()).spawn().context("start cargo test")?;
+        let failed = self.failed;
         let stdout = child.stdout.take().context("cargo test's output")?;
         for line in BufReader::new(stdout).lines() {
             let line = line.context("read cargo test's output")?;
@@ -88,16 +102,34 @@ impl Tally {
             self.read(&line);
         }
         let status = child.wait().context("wait for cargo test")?;
-        if !status.success() && self.failed == 0 {
-            self.fail(format!("cargo test itself ({status})"));
+        if status.code() == Some(OVERRUN) {
+            self.fail(format!("{}cargo test took more than {DEADLINE} s and was ended", self.place));
+        } else if !status.success() && self.failed == failed {
+            self.fail(format!("{}cargo test itself ({status})", self.place));
         }
+        Ok(())
+    }
+
+    /// The tests of [`REFERENCE`].
+    fn on_containerd(&mut self, dist: &std::path::Path) -> Result<()> {
+        println!("\ncontainerd: a real one in our daemon's place");
+        self.place = "containerd: ";
+        let run = Run { dist, daemon: "containerd" };
+        for (target, arguments) in REFERENCE {
+            let mut words = vec!["--test", target, "--"];
+            let listed = vm::output(cargo_test(run, &words).args(["--list", "--format", "terse"]))?;
+            filters::all_match(target, &listed, arguments)?;
+            words.extend(arguments.split_whitespace());
+            self.cargo_test(run, &words)?;
+        }
+        self.place = "";
         Ok(())
     }
 
     /// One line of the test harness's output.
     fn read(&mut self, line: &str) {
         if let Some(name) = line.strip_prefix("test ").and_then(|l| l.strip_suffix(" ... FAILED")) {
-            self.failures.push(format!("{}{name}", self.machine));
+            self.failures.push(format!("{}{name}", self.place));
         }
         let Some(counts) = line.strip_prefix("test result: ") else { return };
         let number = |word: &str| -> usize {
@@ -117,9 +149,9 @@ impl Tally {
             return;
         }
         let (started, passed, failed) = (Instant::now(), self.passed, self.failed);
-        self.machine = "vm: ";
+        self.place = "vm: ";
         let done = vm::run(dist, |line| self.read(line));
-        self.machine = "";
+        self.place = "";
         if let Err(error) = done {
             self.fail(format!("vm: {error:#}"));
         }
@@ -146,6 +178,16 @@ impl Tally {
         self.failed += 1;
         self.failures.push(what);
     }
+}
+
+/// `cargo test --workspace`, which is ended when it takes too long: `timeout` also ends what it has started.
+fn cargo_test(run: Run<'_>, words: &[&str]) -> Command {
+    let mut command = Command::new("timeout");
+    command.args(["-k", "10", DEADLINE]).arg(cargo());
+    command.args(["test", "--workspace", "--locked", "--no-fail-fast", "--color", "never"]).args(words);
+    command.env("GANTRY_DIST", run.dist).env("GANTRY_E2E_DAEMON", run.daemon).env("RUST_LIB_BACKTRACE", "0");
+    command.current_dir(root()).stdin(Stdio::null());
+    command
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use crate::run::run as run_command;
 use crate::workspace::{cargo, root, target};
-use crate::{compat, packages};
+use crate::{compat, filters, packages};
 
 /// The package that leads to the newest kernel without drivers for real hardware.
 const KERNEL: &str = "linux-image-cloud-amd64";
@@ -216,6 +216,8 @@ fn tests() -> Result<(Vec<PathBuf>, String)> {
         };
         let program = built.iter().find(is).and_then(|m| m["executable"].as_str());
         let program = program.with_context(|| format!("cargo built no test of {}", source.display()))?;
+        let listed = output(Command::new(program).args(["--list", "--format", "terse"]))?;
+        filters::all_match(source.to_string_lossy().as_ref(), &listed, arguments)?;
         lines += &format!("{program} --color never --test-threads 3 {arguments}\n");
         programs.push(PathBuf::from(program));
     }
@@ -269,7 +271,7 @@ fn one_in(dir: &Path, prefix: &str) -> Result<PathBuf> {
 }
 
 /// Standard output of a program that succeeds.
-fn output(command: &mut Command) -> Result<String> {
+pub fn output(command: &mut Command) -> Result<String> {
     let line = e2e::program::line_of(command);
     let done = command.stdin(Stdio::null()).stdout(Stdio::piped()).output();
     let done = done.with_context(|| format!("start `{line}`"))?;

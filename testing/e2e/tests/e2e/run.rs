@@ -1,8 +1,10 @@
 //! `run`: exit codes, streams, terminals, and the flags that shape a container.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use e2e::samples::{BUSYBOX, RELEASE};
 use e2e::{Daemon, Finished, Program};
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
 
 scenarios!(
     exit_code_and_streams,
@@ -309,4 +311,44 @@ fn a_user_namespace(daemon: Daemon) -> Result<()> {
     let ran = sh(&daemon, &["--uidmap", map, "--gidmap", map], script)?.with_code(0)?;
     ensure!(ran.lines() == ["0", "100000", "0:0", "written", "65534"], "{ran}");
     daemon.finish()
+}
+
+/// A reader that goes away, or a file that cannot be written: the task goes, what the container wrote stays.
+#[test]
+fn output_that_nobody_reads() -> Result<()> {
+    let daemon = crate::start(e2e::Client::Gantry)?;
+    daemon.import_busybox()?;
+    let many = "echo kept >/kept; seq 100000";
+    unread(&daemon, &["run", BUSYBOX, "one", "sh", "-c", many])?;
+    ensure!(daemon.ok(&["tasks", "ls"])?.rows().is_empty(), "the task is left");
+    daemon.ok(&["snapshots", "info", "one"])?;
+    daemon.ok(&["containers", "rm", "one"])?;
+    daemon.refuses(&["run", "--pid-file", "/no/dir/x", BUSYBOX, "one", "true"], &["/no/dir/x"])?;
+    ensure!(daemon.ok(&["tasks", "ls"])?.rows().is_empty(), "the task is left");
+    ensure!(daemon.ok(&["containers", "ls"])?.rows().is_empty(), "the container is left");
+    daemon.ok(&["containers", "create", BUSYBOX, "one", "sleep", "1000"])?;
+    daemon.refuses(&["tasks", "start", "-d", "--pid-file", "/no/dir/x", "one"], &["/no/dir/x"])?;
+    ensure!(daemon.ok(&["tasks", "ls"])?.rows().is_empty(), "the created task is left");
+    daemon.ok(&["tasks", "start", "-d", "one"])?;
+    for _ in 0..2 {
+        unread(&daemon, &["tasks", "exec", "--exec-id", "e", "one", "seq", "100000"])?;
+    }
+    daemon.ok(&["tasks", "rm", "-f", "one"])?;
+    daemon.ok(&["containers", "rm", "one"])?;
+    daemon.finish()
+}
+
+/// Reads the first line of what a command says and no more.
+fn unread(daemon: &Daemon, args: &[&str]) -> Result<()> {
+    let mut command = daemon.client(args).into_command();
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let mut output = BufReader::new(child.stdout.take().context("its output")?);
+    let mut line = String::new();
+    output.read_line(&mut line)?;
+    ensure!(line == "1\n", "{line:?}");
+    drop(output);
+    let ended = child.wait_with_output()?;
+    let said = String::from_utf8_lossy(&ended.stderr);
+    ensure!(ended.status.code() == Some(1) && said.contains("copy output"), "{}: {said}", ended.status);
+    Ok(())
 }

@@ -27,7 +27,7 @@ fn everybody_tells_of_a_container() -> Result<()> {
         "init.pivot traced",
         "shim.start traced",
         "runtime.remove-cgroups traced",
-        "daemon.delete-bundle",
+        "daemon.hide-bundle",
     ] {
         ensure!(text.lines().any(|line| line.contains(step)), "no {step} in\n{text}");
     }
