@@ -20,7 +20,9 @@ use rustix::mount::{MoveMountFlags, OpenTreeFlags};
 
 pub use attributes::Attributes;
 pub use options::{Dialect, IdMapping, OCI_WORDS, Options, flags_text};
-pub use unmount::{Detach, unmount, unmount_all, unmount_mounts, unmount_recursive};
+pub use unmount::{
+    Detach, unmount, unmount_all, unmount_mounts, unmount_recursive, unmount_recursive_holding,
+};
 
 use crate::error::{Context, last_errno};
 use crate::path::{Root, clean, descriptor_path};

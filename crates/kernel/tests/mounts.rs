@@ -5,7 +5,10 @@
 use std::os::unix::fs::{MetadataExt, chown};
 use std::path::{Path, PathBuf};
 
-use kernel::mount::{Detach, Mount, mount_all, unmount, unmount_all, unmount_mounts, unmount_recursive};
+use kernel::mount::{
+    Detach, Mount, mount_all, unmount, unmount_all, unmount_mounts, unmount_recursive,
+    unmount_recursive_holding,
+};
 use kernel::{Errno, loopdev, mountinfo};
 
 fn mount(kind: &str, source: impl AsRef<Path>, options: &[&str]) -> Mount {
@@ -106,6 +109,30 @@ fn overlays_with_more_layers_than_a_page_names() {
     mount("overlay", "overlay", &[&option]).mount(&target).unwrap();
     assert_eq!(std::fs::read_dir(&target).unwrap().count(), 100);
     assert_eq!(std::env::current_dir().unwrap(), before);
+}
+
+/// An overlay is held, whatever lies on it or below; other file systems are not.
+#[test]
+fn overlays_go_out_of_sight_before_they_end() {
+    let place = Place::new();
+    let [lower, upper, work, target] = ["lower", "upper", "work", "target"].map(|name| place.make(name));
+    std::fs::create_dir(lower.join("sub")).unwrap();
+    let text = |path: &Path| path.to_str().unwrap().to_owned();
+    let [lower, upper, work] = [("lowerdir", &lower), ("upperdir", &upper), ("workdir", &work)]
+        .map(|(k, p)| format!("{k}={}", text(p)));
+    let two = format!("{lower}:{}", text(&place.make("second")));
+    for (stacked, held) in [("", 1), ("tmpfs", 1), ("overlay", 2)] {
+        mount("overlay", "overlay", &[&lower, &upper, &work]).mount(&target).unwrap();
+        mount("tmpfs", "tmpfs", &[]).mount(&target.join("sub")).unwrap();
+        match stacked {
+            "" => {}
+            "tmpfs" => mount("tmpfs", "tmpfs", &[]).mount(&target).unwrap(),
+            _ => mount("overlay", "overlay", &[&two]).mount(&target).unwrap(),
+        }
+        let overlays = unmount_recursive_holding(&target).unwrap();
+        assert_eq!((overlays.len(), place.mounted()), (held, vec![]), "{stacked}");
+    }
+    assert!(unmount_recursive_holding(&place.directory.path().join("nothing")).unwrap().is_empty());
 }
 
 #[test]

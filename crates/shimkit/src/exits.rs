@@ -34,6 +34,9 @@ impl Shim {
         if let Some(working) = self.jobs.remove(&exit.pid) {
             return self.job_done(working, exit.status);
         }
+        if self.leaving.remove(&exit.pid) {
+            return;
+        }
         if self.pids.contains_key(&exit.pid) {
             return self.process_exited(exit.pid, Exited { status: exit.status.unsigned_abs(), at });
         }

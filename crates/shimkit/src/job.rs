@@ -1,7 +1,8 @@
 //! Work that may wait runs in a forked child, so that the loop never does.
 //!
 //! The child is a copy of the shim: it calls the embedded runtime or runs another one, writes what came out to a
-//! pipe and exits. The loop collects the pipe and acts when the child is reaped. A child dies with the shim.
+//! pipe, closes it and exits. The loop collects the pipe and acts when it has ended with an output, or else when the
+//! child is reaped: an exit may take long (see [`crate::rootfs::unmount`]). A child dies with the shim.
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
@@ -26,6 +27,17 @@ pub struct Job {
     begun: trace::Step,
 }
 
+/// How much a child has said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Said {
+    /// More may come.
+    Part,
+    /// All it will.
+    All,
+    /// It has closed the pipe without a word; its exit status may explain that.
+    Nothing,
+}
+
 /// What a child is given beside its copy of memory.
 #[derive(Debug, Default)]
 pub struct Given<'a> {
@@ -42,11 +54,13 @@ impl Job {
         let (pipe, sink) = pipe_with(PipeFlags::CLOEXEC).map_err(|e| Error::io("open", "pipe", e.into()))?;
         kernel::pty::set_blocking(&pipe, kernel::pty::Blocking::No)
             .map_err(|e| Error::unknown(e.to_string()))?;
-        let child = fork(|| {
+        let child = fork(move || {
             kernel::signal::reset();
             let settled = trace::during("job.settle", "", || settle(given, &sink));
             let output = settled.and_then(|()| work());
             write_all(&sink, &encode(output));
+            // Not left to the exit, which may wait for the disk.
+            drop(sink);
             0
         });
         let child = child.map_err(|e| Error::unknown(e.to_string()))?;
@@ -62,19 +76,20 @@ impl Job {
     }
 
     /// Takes what the child has written so far; to be called when the pipe is readable.
-    pub fn collect(&mut self) {
+    pub fn collect(&mut self) -> Said {
         let mut chunk = [0; 1024];
         loop {
             match rustix::io::read(&self.pipe, &mut chunk) {
-                Ok(0) => return,
+                Ok(0) if self.written.is_empty() => return Said::Nothing,
+                Ok(0) => return Said::All,
                 Ok(count) => self.written.extend_from_slice(&chunk[..count]),
                 Err(Errno::INTR) => {}
-                Err(_) => return,
+                Err(_) => return Said::Part,
             }
         }
     }
 
-    /// What the child produced, once it has been reaped with `status`.
+    /// What the child produced, once it has said all or been reaped with `status`.
     pub fn finish(mut self, status: i32) -> Output {
         self.collect();
         self.begun.end("shim.job", "");

@@ -11,7 +11,7 @@ use wire::api::task_v3 as api;
 use crate::checkpoint;
 use crate::container::{Key, Order, OrderVerb};
 use crate::dispatch::{Answer, Asked, message, not_created};
-use crate::job::{Given, Job, Output};
+use crate::job::{Given, Job, Output, Said};
 use crate::launch::Launched;
 use crate::log;
 use crate::poller::Interest;
@@ -69,7 +69,25 @@ impl Shim {
         Ok(())
     }
 
-    /// A job's child was reaped.
+    /// A job's child has written, or closed its pipe.
+    pub(crate) fn job_wrote(&mut self, pid: i32) {
+        let Some(working) = self.jobs.get_mut(&pid) else { return };
+        match working.job.collect() {
+            Said::Part => {}
+            Said::Nothing => {
+                self.sources.remove(&working.token);
+                self.poller.remove(&working.job);
+            }
+            Said::All => {
+                if let Some(working) = self.jobs.remove(&pid) {
+                    self.leaving.insert(pid);
+                    self.job_done(working, 0);
+                }
+            }
+        }
+    }
+
+    /// A job's child has said all, or was reaped.
     pub(crate) fn job_done(&mut self, working: Working, status: i32) {
         let Working { job, token, purpose, timer, overdue } = working;
         self.sources.remove(&token);

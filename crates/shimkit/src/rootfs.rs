@@ -1,10 +1,11 @@
 //! A bundle on disk: its few files of ours and its root file system.
 
 use std::io;
+use std::os::fd::IntoRawFd;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
-use kernel::mount::{Detach, Mount, mount_all, unmount_recursive};
+use kernel::mount::{Mount, mount_all, unmount_recursive_holding};
 use model::{Error, Result};
 use oci::runtime::Spec;
 
@@ -32,10 +33,18 @@ pub fn mount(bundle: &Path, mounts: &[Mount]) -> Result<()> {
         .map_err(|e| Error::unknown(format!("failed to mount rootfs component: {e}")))
 }
 
-/// Takes away everything mounted at or below the root file system.
+/// Takes away everything mounted at or below the root file system. To be called by a process that ends soon.
+///
+/// An overlay is gone from sight here and ends with this process. Its end waits for the disk, for seconds on a busy
+/// node; but whoever asked for the removal has its answer before this process exits.
 pub fn unmount(bundle: &Path) -> Result<()> {
-    unmount_recursive(&bundle.join("rootfs"), Detach::No)
-        .map_err(|e| Error::unknown(format!("failed to unmount rootfs: {e}")))
+    let held = unmount_recursive_holding(&bundle.join("rootfs"))
+        .map_err(|e| Error::unknown(format!("failed to unmount rootfs: {e}")))?;
+    for overlay in held {
+        // Nobody closes it but the end of the process.
+        let _ = overlay.into_raw_fd();
+    }
+    Ok(())
 }
 
 /// The bundle's configuration.

@@ -117,6 +117,8 @@ pub struct Shim {
     /// Launches that wait for a logging program.
     pub(crate) staged: BTreeMap<Key, Launch>,
     pub(crate) jobs: BTreeMap<i32, Working>,
+    /// Children of jobs that are done, on their way out.
+    pub(crate) leaving: BTreeSet<i32>,
     /// Processes of containers.
     pub(crate) pids: BTreeMap<i32, Key>,
     /// Logging programs.
@@ -151,6 +153,7 @@ impl Shim {
             abandoned: BTreeSet::new(),
             staged: BTreeMap::new(),
             jobs: BTreeMap::new(),
+            leaving: BTreeSet::new(),
             pids: BTreeMap::new(),
             loggers: BTreeMap::new(),
             pumps: BTreeMap::new(),
@@ -212,11 +215,7 @@ impl Shim {
             Source::Listener => self.take_clients(),
             Source::Connection => self.serve(token),
             Source::Forwarder => {}
-            Source::Job(pid) => {
-                if let Some(working) = self.jobs.get_mut(&pid) {
-                    working.job.collect();
-                }
-            }
+            Source::Job(pid) => self.job_wrote(pid),
             Source::Pump(id) => self.run_pump(id),
             Source::HangUp(key) => {
                 self.sources.remove(&token);

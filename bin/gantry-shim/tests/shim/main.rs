@@ -1,6 +1,7 @@
 //! The real program over a real socket: a client of its task service, a server for its events, real containers.
 
 mod bench;
+mod disk;
 mod life;
 mod refusals;
 mod streams;

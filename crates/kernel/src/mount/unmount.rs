@@ -1,5 +1,6 @@
 //! Unmounting: patiently, deepest first, until nothing is left.
 
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -11,7 +12,7 @@ use rustix::mount::UnmountFlags;
 use super::Mount;
 use crate::Result;
 use crate::error::Context;
-use crate::mountinfo;
+use crate::mountinfo::{self, MountInfo};
 use crate::path::clean;
 
 /// Whether a mount that is in use is taken out of sight and goes when it is no longer used.
@@ -49,16 +50,40 @@ pub fn unmount_all(target: &Path, detach: Detach) -> Result<()> {
 
 /// Unmounts everything at and below `target`, deepest first.
 pub fn unmount_recursive(target: &Path, detach: Detach) -> Result<()> {
+    deepest_first(target, |info| unmount(&info.mount_point, detach))
+}
+
+/// The same, but overlays are only taken out of sight and what is returned holds them: closing it may take long.
+///
+/// At the end of an overlay the kernel writes out all that waits to be written to the file system below, whoever wrote
+/// it. Whoever lets go of the overlay waits for that, so that should be one nobody waits for. Other file systems end
+/// here and now: their devices are perhaps to be taken away next.
+pub fn unmount_recursive_holding(target: &Path) -> Result<Vec<OwnedFd>> {
+    let mut held = Vec::new();
+    deepest_first(target, |info| {
+        if info.kind != "overlay" {
+            return unmount(&info.mount_point, Detach::No);
+        }
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let overlay = rustix::fs::open(&info.mount_point, flags, Mode::empty());
+        held.push(overlay.during("open", &info.mount_point)?);
+        unmount(&info.mount_point, Detach::Yes)
+    })?;
+    Ok(held)
+}
+
+/// Goes through the mounts at and below `target`, deepest and last mounted first.
+fn deepest_first(target: &Path, mut each: impl FnMut(&MountInfo) -> Result<()>) -> Result<()> {
     let target = match std::fs::canonicalize(target) {
         Ok(target) => target,
         Err(_) => return Ok(()),
     };
     let mut found: Vec<_> =
-        mountinfo::read()?.into_iter().filter(|info| info.mount_point.starts_with(&target)).collect();
+        mountinfo::read()?.into_iter().rev().filter(|info| info.mount_point.starts_with(&target)).collect();
     found.sort_by_key(|info| std::cmp::Reverse(info.mount_point.components().count()));
     let mut last = Ok(());
     for info in found {
-        let result = unmount(&info.mount_point, detach);
+        let result = each(&info);
         if info.mount_point == target || last.is_ok() {
             last = result;
         }
