@@ -51,7 +51,7 @@ pub(super) fn pids(node: &Node) -> Result<Vec<i32>> {
 
 fn collect(node: &Node, found: &mut Vec<i32>) -> Result<()> {
     match node.try_read("cgroup.procs") {
-        Ok(text) => found.extend(text.lines().filter_map(|line| line.parse::<i32>().ok())),
+        Ok(text) => found.extend(numbers(&text)),
         // Gone, or a threaded group, whose processes its parent lists.
         Err(e) if gone(&e) || e.raw_os_error() == Some(libc::EOPNOTSUPP) => {}
         Err(e) => return Err(Error::io("read", node.full().join("cgroup.procs"), e)),
@@ -60,6 +60,12 @@ fn collect(node: &Node, found: &mut Vec<i32>) -> Result<()> {
         collect(&child, found)?;
     }
     Ok(())
+}
+
+/// The processes a file lists. Those outside of the reader's pid namespace are all listed as 0, which in kill(2) would
+/// be the reader's own group.
+fn numbers(text: &str) -> impl Iterator<Item = i32> {
+    text.lines().filter_map(|line| line.parse().ok()).filter(|pid| *pid > 0)
 }
 
 /// The directories directly below.
@@ -109,4 +115,14 @@ pub(super) fn remove(node: &Node) -> Result<()> {
 /// Whether a file's error means that its group was removed.
 pub(super) fn gone(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENODEV))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strangers_are_no_processes() {
+        assert_eq!(numbers("0\n7\n0\n12\n").collect::<Vec<_>>(), [7, 12]);
+    }
 }

@@ -3,12 +3,14 @@
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 use super::attributes::{Attributes, IDMAP, RDONLY, set_attributes};
 use super::options::IdMapping;
 use super::{Mount, Options, Reach, detach_copy, idmap, mount_with_options, page_size};
 use crate::error::Context;
+use crate::process::is_single_threaded;
 use crate::{KernelError, Result};
 
 /// Room the kernel needs beside the options in their page.
@@ -41,17 +43,29 @@ fn mount_plain(mount: &Mount, options: &Options, at: &Path) -> Result<()> {
     }
 }
 
-/// Mounts with `directory` as the working directory, which only a thread of its own has.
+/// Mounts with `directory` as the working directory: for a moment where there is one thread, in a thread of its own
+/// where there are others. The former leaves a process as it was, which may clone itself next: the kernel counts a
+/// joined thread a while longer.
 fn mount_inside(directory: &Path, mount: &Mount, options: &Options, at: &Path) -> Result<()> {
     let at = std::path::absolute(at).map_err(|error| KernelError::from_io("find", at, &error))?;
     let work = || {
-        // SAFETY: CLONE_FS gives this thread a working directory of its own and touches no descriptors or memory.
-        crate::error::check(unsafe { libc::unshare(libc::CLONE_FS) }.into()).during("unshare", "")?;
         rustix::process::chdir(directory).during("chdir", directory)?;
         mount_with_options(&mount.source, &at, &mount.kind, options)
     };
+    if is_single_threaded() {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let before = rustix::fs::open(".", flags, Mode::empty()).during("open", ".")?;
+        let mounted = work();
+        let back = rustix::process::fchdir(before).during("chdir", "");
+        return mounted.and(back);
+    }
+    let apart = || {
+        // SAFETY: CLONE_FS gives this thread a working directory of its own and touches no descriptors or memory.
+        crate::error::check(unsafe { libc::unshare(libc::CLONE_FS) }.into()).during("unshare", "")?;
+        work()
+    };
     std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().stack_size(1 << 18).spawn_scoped(scope, work);
+        let thread = std::thread::Builder::new().stack_size(1 << 18).spawn_scoped(scope, apart);
         let thread = thread.map_err(|error| KernelError::from_io("spawn thread", &at, &error))?;
         thread
             .join()

@@ -13,7 +13,7 @@ pub(in super::super) fn inherit(node: &Node) -> Result<()> {
             continue;
         }
         let mut value = parent.read(name)?;
-        if value.trim().is_empty() && !parent.path.is_empty() {
+        if value.trim().is_empty() && !parent.is_root() {
             inherit(&parent)?;
             value = parent.read(name)?;
         }
