@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use kernel::{Errno, pidfd};
@@ -61,13 +61,9 @@ fn run(hook: &Hook, input: &[u8], directory: &Path) -> std::result::Result<(), S
 
 /// Feeds the hook, collects what it says, and waits for its end.
 fn watch(mut child: Child, input: &[u8], limit: Option<Duration>) -> std::result::Result<(), String> {
-    if let Some(mut stdin) = child.stdin.take() {
-        // A hook that does not read its input is none the worse for it.
-        let _ = stdin.write_all(input);
-    }
     let end = pidfd::open(child.id() as i32).map_err(|error| error.to_string())?;
     let deadline = limit.map(|limit| Instant::now() + limit);
-    let mut output = Output::new(&mut child);
+    let mut output = Output::new(&mut child, input);
     loop {
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         match output.wait(&end, left).map_err(kernel::strerror)? {
@@ -98,8 +94,10 @@ enum Event {
     TooLate,
 }
 
-/// The two output pipes of a hook and what came out of them.
-struct Output {
+/// The pipes of a hook, what is still to go in and what came out.
+struct Output<'a> {
+    stdin: Option<ChildStdin>,
+    input: &'a [u8],
     pipes: [Option<Box<dyn Pipe>>; 2],
     texts: [Vec<u8>; 2],
 }
@@ -108,8 +106,8 @@ struct Output {
 trait Pipe: Read + AsFd {}
 impl<T: Read + AsFd> Pipe for T {}
 
-impl Output {
-    fn new(child: &mut Child) -> Self {
+impl<'a> Output<'a> {
+    fn new(child: &mut Child, input: &'a [u8]) -> Self {
         let boxed = |pipe: Option<Box<dyn Pipe>>| {
             if let Some(pipe) = &pipe {
                 // Left blocking, a grandchild that keeps the pipe open would hold the last read.
@@ -119,7 +117,28 @@ impl Output {
         };
         let stdout = child.stdout.take().map(|pipe| Box::new(pipe) as Box<dyn Pipe>);
         let stderr = child.stderr.take().map(|pipe| Box::new(pipe) as Box<dyn Pipe>);
-        Self { pipes: [boxed(stdout), boxed(stderr)], texts: [Vec::new(), Vec::new()] }
+        let stdin = child.stdin.take().inspect(|pipe| {
+            let _ = rustix::io::ioctl_fionbio(pipe, true);
+        });
+        let mut output =
+            Self { stdin, input, pipes: [boxed(stdout), boxed(stderr)], texts: [Vec::new(), Vec::new()] };
+        output.feed();
+        output
+    }
+
+    /// Puts in what there is room for, and the end after all of it. A hook that does not read is none the worse for it.
+    fn feed(&mut self) {
+        while let Some(stdin) = &mut self.stdin {
+            match stdin.write(self.input) {
+                Ok(length) => self.input = &self.input[length..],
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return,
+                Err(_) => self.input = &[],
+            }
+            if self.input.is_empty() {
+                self.stdin = None;
+            }
+        }
     }
 
     fn wait(&mut self, end: &impl AsFd, limit: Option<Duration>) -> rustix::io::Result<Event> {
@@ -129,6 +148,7 @@ impl Output {
         watched.extend(
             self.pipes.iter().flatten().map(|pipe| PollFd::from_borrowed_fd(pipe.as_fd(), PollFlags::IN)),
         );
+        watched.extend(self.stdin.as_ref().map(|pipe| PollFd::new(pipe, PollFlags::OUT)));
         let ready = rustix::io::retry_on_intr(|| rustix::event::poll(&mut watched, limit.as_ref()))?;
         if ready == 0 {
             return Ok(Event::TooLate);
@@ -136,6 +156,7 @@ impl Output {
         if !watched[0].revents().is_empty() {
             return Ok(Event::Ended);
         }
+        self.feed();
         self.drain();
         Ok(Event::Output)
     }
@@ -204,6 +225,18 @@ mod tests {
     fn hooks_read_the_state() {
         run_one(shell(r#"grep -q '"id":"abc"'"#, None)).unwrap();
         run_one(shell("exit 0", Some(100))).unwrap();
+    }
+
+    /// More than a pipe holds: to a hook that does not read, and to one that reads all of it.
+    #[test]
+    fn long_input_holds_up_no_timeout() {
+        let annotations = [("long".to_owned(), "x".repeat(1 << 20))].into();
+        let state = State { id: "abc".into(), annotations, ..State::default() };
+        let run = |hook| Batch { name: "prestart", hooks: &[hook], directory: Path::new("/") }.run(&state);
+        let text = run(shell("sleep 1000", Some(0))).unwrap_err().to_string();
+        assert!(text.ends_with("hook ran past specified timeout of 0.0s"), "{text}");
+        run(shell("test $(wc -c) -gt 1000000", None)).unwrap();
+        run(shell("exit 0", None)).unwrap();
     }
 
     #[test]

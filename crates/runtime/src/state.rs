@@ -5,7 +5,10 @@
 //! the verbs of this crate need again.
 
 use std::collections::BTreeMap;
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::Write;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -121,7 +124,8 @@ impl Directory {
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 if let Some(root) = self.path.parent() {
-                    std::fs::create_dir_all(root).map_err(|error| failed(error, root))?;
+                    let made = DirBuilder::new().recursive(true).mode(0o700).create(root);
+                    made.map_err(|error| failed(error, root))?;
                 }
                 make_directory(&self.path).map_err(|error| failed(error, &self.path))
             }
@@ -158,7 +162,7 @@ impl Directory {
     /// Writes the record in one step.
     pub fn write(&self, record: &Record) -> Result<()> {
         let text = serde_json::to_vec(record).map_err(|error| Error::unknown(error.to_string()))?;
-        replace_file(&self.record(), &text)
+        replace_file_with_mode(&self.record(), &text, 0o600)
     }
 
     /// Reads the record; a missing one means that there is no such container.
@@ -182,7 +186,10 @@ impl Record {
         }
         let opened = match pidfd::open(self.init_process_pid) {
             Ok(opened) => opened,
-            Err(error) if error.errno() == Errno::SRCH => return Ok(None),
+            // The last two, by the kernel's version: the number is a thread's now.
+            Err(error) if matches!(error.errno(), Errno::SRCH | Errno::INVAL | Errno::NOENT) => {
+                return Ok(None);
+            }
             Err(error) => return Err(error.into()),
         };
         // The number is looked at after the descriptor was opened: if it is still the same process now, it was then.
@@ -245,9 +252,15 @@ impl Record {
 
 /// Writes a file that appears with its whole content or not at all.
 pub(crate) fn replace_file(path: &Path, content: &[u8]) -> Result<()> {
+    replace_file_with_mode(path, content, 0o666)
+}
+
+fn replace_file_with_mode(path: &Path, content: &[u8], mode: u32) -> Result<()> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let temporary = path.with_file_name(format!(".{name}"));
-    std::fs::write(&temporary, content).map_err(|error| from_io("open", &temporary, &error))?;
+    let opened = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&temporary);
+    let written = opened.and_then(|mut file| file.write_all(content));
+    written.map_err(|error| from_io("open", &temporary, &error))?;
     std::fs::rename(&temporary, path).map_err(|error| from_io("rename", path, &error))
 }
 
@@ -284,8 +297,7 @@ fn check_id(id: &str) -> Result<()> {
 }
 
 fn make_directory(path: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new().mode(0o711).create(path)
+    DirBuilder::new().mode(0o711).create(path)
 }
 
 fn gone(path: &Path, result: std::io::Result<()>) -> Result<()> {
@@ -309,6 +321,27 @@ mod tests {
         assert_eq!(format_time(0, 0), "1970-01-01T00:00:00.000000000Z");
         assert_eq!(format_time(951_782_400, 5), "2000-02-29T00:00:00.000000005Z");
         assert_eq!(format_time(1_798_761_599, 0), "2026-12-31T23:59:59.000000000Z");
+    }
+
+    #[test]
+    fn a_number_that_is_a_threads_is_no_first_process() {
+        let thread = std::thread::spawn(|| {
+            let init_process_pid = rustix::thread::gettid().as_raw_nonzero().get();
+            Record { init_process_pid, ..Record::default() }.init().unwrap().is_none()
+        });
+        assert!(thread.join().unwrap());
+    }
+
+    #[test]
+    fn states_are_roots_alone() {
+        use std::os::unix::fs::MetadataExt;
+        let top = tempfile::tempdir().unwrap();
+        let root = top.path().join("runc/ns");
+        let directory = Directory::new(&root, "c").unwrap();
+        directory.make().unwrap();
+        directory.write(&Record::default()).unwrap();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().mode() & 0o777;
+        assert_eq!((mode(&root), mode(&directory.record())), (0o700, 0o600));
     }
 
     #[test]
