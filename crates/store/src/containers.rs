@@ -17,6 +17,14 @@ pub fn find(tx: &dyn Rows, namespace: &str, id: &str) -> Result<Option<Container
     Ok(row.map(|row| row.container(id.to_owned())))
 }
 
+/// Whether a record is there.
+///
+/// # Errors
+/// Those of the disk.
+pub fn exists(tx: &dyn Rows, namespace: &str, id: &str) -> Result<bool> {
+    tx::exists(tx, Table::Container, &[namespace, id])
+}
+
 /// All records of a namespace in id order.
 ///
 /// # Errors

@@ -1,4 +1,4 @@
-//! Leases: their rows, what they hold, and the way back from what is held.
+//! Leases: their rows, and what they hold.
 
 use crate::namespaces;
 use crate::records::LeaseRow;
@@ -53,9 +53,6 @@ pub fn put(tx: &mut WriteTx<'_>, namespace: &str, lease: &Lease) -> Result<()> {
 /// # Errors
 /// Those of the disk.
 pub fn delete(tx: &mut WriteTx<'_>, namespace: &str, id: &str) -> Result<()> {
-    for resource in resources(tx, namespace, id)? {
-        tx.delete(Table::LeasedBy, &[namespace, &resource.kind, &resource.id, id])?;
-    }
     tx.delete_all(Table::LeaseResource, &[namespace, id])?;
     tx.delete(Table::Lease, &[namespace, id])
 }
@@ -76,7 +73,6 @@ pub fn resources(tx: &dyn Rows, namespace: &str, id: &str) -> Result<Vec<Resourc
 /// Lets a lease hold a resource; holding it twice is holding it once.
 pub fn add_resource(tx: &mut WriteTx<'_>, namespace: &str, id: &str, resource: &Resource) {
     tx.mark(Table::LeaseResource, &[namespace, id, &resource.kind, &resource.id]);
-    tx.mark(Table::LeasedBy, &[namespace, &resource.kind, &resource.id, id]);
 }
 
 /// Lets a lease go of a resource; no error if it does not hold it.
@@ -84,15 +80,5 @@ pub fn add_resource(tx: &mut WriteTx<'_>, namespace: &str, id: &str, resource: &
 /// # Errors
 /// Those of the disk.
 pub fn delete_resource(tx: &mut WriteTx<'_>, namespace: &str, id: &str, resource: &Resource) -> Result<()> {
-    tx.delete(Table::LeaseResource, &[namespace, id, &resource.kind, &resource.id])?;
-    tx.delete(Table::LeasedBy, &[namespace, &resource.kind, &resource.id, id])
-}
-
-/// The ids of the leases that hold a resource, in order.
-///
-/// # Errors
-/// Those of the disk.
-pub fn holders(tx: &dyn Rows, namespace: &str, resource: &Resource) -> Result<Vec<String>> {
-    let keys = tx::keys(tx, Table::LeasedBy, &[namespace, &resource.kind, &resource.id])?;
-    Ok(keys.into_iter().filter_map(|mut key| key.pop()).collect())
+    tx.delete(Table::LeaseResource, &[namespace, id, &resource.kind, &resource.id])
 }

@@ -81,7 +81,7 @@ pub fn contents(tx: &dyn Rows, name: &str) -> Result<Contents> {
 /// # Errors
 /// Those of the disk.
 pub fn delete(tx: &mut WriteTx<'_>, name: &str) -> Result<()> {
-    const INSIDE: [Table; 10] = [
+    const INSIDE: [Table; 9] = [
         Table::Container,
         Table::Image,
         Table::Blob,
@@ -90,7 +90,6 @@ pub fn delete(tx: &mut WriteTx<'_>, name: &str) -> Result<()> {
         Table::SnapshotChild,
         Table::Lease,
         Table::LeaseResource,
-        Table::LeasedBy,
         Table::Sandbox,
     ];
     for table in INSIDE {

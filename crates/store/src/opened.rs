@@ -48,9 +48,10 @@ impl Opened {
     /// Has the disk keep blocks for all of the file, if it has grown.
     pub(crate) fn back(&self) {
         let Ok(length) = self.file.metadata().map(|found| found.len()) else { return };
-        // Without room, or on a file system that cannot do it, the next growth tries again.
-        if length > self.backed.load(Ordering::Relaxed)
-            && fallocate(&self.file, FallocateFlags::KEEP_SIZE, 0, length).is_ok()
+        // It has shrunk or is as it was; or, without room or on a file system that cannot do it, the next growth tries
+        // again.
+        if length <= self.backed.load(Ordering::Relaxed)
+            || fallocate(&self.file, FallocateFlags::KEEP_SIZE, 0, length).is_ok()
         {
             self.backed.store(length, Ordering::Relaxed);
         }
@@ -141,5 +142,25 @@ fn cannot_open(path: &Path, error: DatabaseError) -> Error {
             "metadata database {file} is damaged or not a database ({other}); restore it from a backup, or move it away \
              to start empty"
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::MetadataExt;
+
+    #[test]
+    fn a_file_that_shrank_is_backed_again_when_it_grows() {
+        let directory = tempfile::tempdir().expect("temp dir");
+        let path = directory.path().join("meta.redb");
+        let opened = Opened::open(&path).expect("fresh");
+        let length = path.metadata().expect("a file").len();
+        for at in [4 * length, length, 2 * length] {
+            opened.file.set_len(at).expect("resized");
+            opened.back();
+            assert_eq!(opened.backed.load(Ordering::Relaxed), at);
+            assert!(path.metadata().expect("a file").blocks() * 512 >= at, "{at}");
+        }
     }
 }

@@ -29,8 +29,7 @@ pub(crate) enum Table {
     Lease = 60,
     /// namespace, lease, type, id → nothing.
     LeaseResource = 61,
-    /// namespace, type, id, lease → nothing.
-    LeasedBy = 62,
+    // 62 was the way from a resource to its leases; nobody reads what is left of it.
     /// namespace, id → sandbox.
     Sandbox = 70,
 }

@@ -22,9 +22,10 @@ pub type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>> + 'a;
 mod sealed {
     use super::{Key, Result, Visit};
 
-    /// The two things every transaction can do.
+    /// The things every transaction can do.
     pub trait Raw {
         fn bytes(&self, key: &Key) -> Result<Option<Vec<u8>>>;
+        fn has(&self, key: &Key) -> Result<bool>;
         fn visit(&self, prefix: &Key, visit: &mut Visit<'_>) -> Result<()>;
     }
 }
@@ -42,7 +43,7 @@ pub(crate) fn row<R: Message + Default>(tx: &dyn Rows, table: Table, key: &[&str
 
 /// Whether a row is there.
 pub(crate) fn exists(tx: &dyn Rows, table: Table, key: &[&str]) -> Result<bool> {
-    Ok(tx.bytes(&Key::new(table, key))?.is_some())
+    tx.has(&Key::new(table, key))
 }
 
 /// Visits the rows below a prefix in key order; the closure gets the key's components.
@@ -103,6 +104,10 @@ impl Raw for ReadTx {
         Ok(found.map(|guard| guard.value().to_vec()))
     }
 
+    fn has(&self, key: &Key) -> Result<bool> {
+        Ok(self.tree.get(key.as_bytes()).map_err(unreadable)?.is_some())
+    }
+
     fn visit(&self, prefix: &Key, visit: &mut Visit<'_>) -> Result<()> {
         let end = prefix.end();
         for entry in self.tree.range(prefix.as_bytes()..end.as_slice()).map_err(unreadable)? {
@@ -154,7 +159,7 @@ impl<'a> WriteTx<'a> {
     /// Removes a row; no error if it is not there.
     pub(crate) fn delete(&mut self, table: Table, key: &[&str]) -> Result<()> {
         let key = Key::new(table, key);
-        if self.bytes(&key)?.is_some() {
+        if self.has(&key)? {
             self.change(key, None);
         }
         Ok(())
@@ -197,6 +202,13 @@ impl Raw for WriteTx<'_> {
             None => {
                 Ok(self.tree.get(key.as_bytes()).map_err(unreadable)?.map(|guard| guard.value().to_vec()))
             }
+        }
+    }
+
+    fn has(&self, key: &Key) -> Result<bool> {
+        match self.changes.get(key.as_bytes()) {
+            Some(changed) => Ok(changed.is_some()),
+            None => Ok(self.tree.get(key.as_bytes()).map_err(unreadable)?.is_some()),
         }
     }
 

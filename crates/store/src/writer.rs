@@ -20,7 +20,7 @@ pub(crate) trait Job: Send {
     fn run(&mut self, tx: &mut WriteTx<'_>) -> bool;
     /// The closure panicked: its result is this error.
     fn fail(&mut self, error: Error);
-    /// Tells the caller; `failed` is the commit's error, if it had one.
+    /// Tells the caller; `failed` is the commit's error, if it concerns this write.
     fn finish(self: Box<Self>, failed: Option<&Error>);
 }
 
@@ -56,10 +56,10 @@ where
     }
 
     fn finish(self: Box<Self>, failed: Option<&Error>) {
-        let result = match (self.result, failed) {
-            (Some(Ok(_)), Some(failed)) => Err(Error::new(failed.kind(), failed.text())),
-            (Some(result), _) => result,
-            (None, _) => Err(Error::internal("the write did not run")),
+        let result = match (failed, self.result) {
+            (Some(failed), _) => Err(Error::new(failed.kind(), failed.text())),
+            (None, Some(result)) => result,
+            (None, None) => Err(Error::internal("the write did not run")),
         };
         (self.done)(result);
     }
@@ -83,12 +83,12 @@ impl Writer {
 
     fn commit_group(&self, mut group: Vec<Box<dyn Job>>) {
         let mut changes = Changes::new();
-        let mut events = Vec::new();
+        let mut ran = Ran::default();
         let mut failed = None;
         match self.opened.tree() {
             Ok(tree) => {
                 for job in &mut group {
-                    events.append(&mut run_one(job.as_mut(), &tree, &mut changes));
+                    ran.run(job.as_mut(), &tree, &mut changes);
                 }
                 drop(tree);
                 let step = kernel::trace::begin();
@@ -102,15 +102,13 @@ impl Writer {
             Err(error) => group.iter_mut().for_each(|job| job.fail(Error::new(error.kind(), error.text()))),
         }
         if failed.is_none()
-            && !events.is_empty()
+            && !ran.events.is_empty()
             && let Some(sink) = self.sink.get()
         {
             // A sink that panics loses its events, not the writer.
-            let _ = catch_unwind(AssertUnwindSafe(|| sink(events)));
+            let _ = catch_unwind(AssertUnwindSafe(|| sink(std::mem::take(&mut ran.events))));
         }
-        for job in group {
-            let _ = catch_unwind(AssertUnwindSafe(|| job.finish(failed.as_ref())));
-        }
+        ran.answer(group, failed.as_ref());
     }
 
     fn commit(&self, changes: Changes) -> Result<()> {
@@ -133,18 +131,72 @@ impl Writer {
     }
 }
 
-fn run_one(job: &mut dyn Job, tree: &Tree, changes: &mut Changes) -> Vec<Happened> {
-    let mut tx = WriteTx::new(tree, changes);
-    match catch_unwind(AssertUnwindSafe(|| job.run(&mut tx))) {
-        Ok(true) => tx.keep(),
-        Ok(false) => {
-            tx.take_back();
-            Vec::new()
+/// How the writes of a group ran.
+#[derive(Default)]
+struct Ran {
+    events: Vec<Happened>,
+    /// Whether a write was kept.
+    kept: bool,
+    /// How many failed before that: what they saw is true whatever becomes of the commit.
+    alone: usize,
+}
+
+impl Ran {
+    fn run(&mut self, job: &mut dyn Job, tree: &Tree, changes: &mut Changes) {
+        let mut tx = WriteTx::new(tree, changes);
+        match catch_unwind(AssertUnwindSafe(|| job.run(&mut tx))) {
+            Ok(true) => {
+                self.events.append(&mut tx.keep());
+                self.kept = true;
+            }
+            Ok(false) => tx.take_back(),
+            Err(_) => {
+                tx.take_back();
+                job.fail(Error::internal("a metadata write panicked"));
+            }
         }
-        Err(_) => {
-            tx.take_back();
-            job.fail(Error::internal("a metadata write panicked"));
-            Vec::new()
+        if !self.kept {
+            self.alone += 1;
         }
+    }
+
+    /// Tells the callers. After the first write that was kept all have seen what the commit was to make true.
+    fn answer(&self, group: Vec<Box<dyn Job>>, failed: Option<&Error>) {
+        for (at, job) in group.into_iter().enumerate() {
+            let failed = failed.filter(|_| at >= self.alone);
+            let _ = catch_unwind(AssertUnwindSafe(|| job.finish(failed)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tables::Table;
+    use std::sync::Mutex;
+
+    #[test]
+    fn who_saw_what_never_became_true_hears_of_it() {
+        let directory = tempfile::tempdir().expect("temp dir");
+        let opened = Opened::open(&directory.path().join("meta.redb")).expect("fresh");
+        let answers: Arc<Mutex<Vec<String>>> = Arc::default();
+        let job = |fails: bool| -> Box<dyn Job> {
+            let answers = answers.clone();
+            let closure = move |tx: &mut WriteTx<'_>| {
+                tx.mark(Table::Lease, &["x"]);
+                if fails { Err(Error::unknown("own")) } else { Ok(()) }
+            };
+            let done = move |result: Result<()>| {
+                let text = result.map_or_else(|e| e.text().to_owned(), |()| "done".to_owned());
+                answers.lock().expect("lock").push(text);
+            };
+            Box::new(Write::new(closure, done))
+        };
+        let mut group = vec![job(true), job(false), job(true)];
+        let (mut ran, mut changes) = (Ran::default(), Changes::new());
+        let tree = opened.tree().expect("tree");
+        group.iter_mut().for_each(|job| ran.run(job.as_mut(), &tree, &mut changes));
+        ran.answer(group, Some(&Error::unknown("commit")));
+        assert_eq!(*answers.lock().expect("lock"), ["own", "commit", "commit"]);
     }
 }
