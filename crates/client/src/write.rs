@@ -102,12 +102,14 @@ impl content::Writer for Writer {
         read_digest(&self.stat().await?.digest)
     }
 
-    async fn write(&mut self, mut data: Bytes) -> Result<()> {
+    async fn write(&mut self, mut data: Bytes) -> Result<Digest> {
+        let mut digest = None;
         while !data.is_empty() {
             let part = data.split_to(CHUNK.min(data.len()));
             let end = self.offset + part.len() as u64;
             let message = WriteContentRequest { data: part, ..self.at_offset(WriteAction::Write) };
-            let reached = self.exchange(message).await?.offset;
+            let answer = self.exchange(message).await?;
+            let reached = answer.offset;
             if reached != signed(end) {
                 let reference = &self.reference;
                 return Err(Error::data_loss(format!(
@@ -115,8 +117,12 @@ impl content::Writer for Writer {
                 )));
             }
             self.offset = end;
+            digest = Some(answer.digest);
         }
-        Ok(())
+        match digest {
+            Some(digest) => read_digest(&digest),
+            None => self.digest().await,
+        }
     }
 
     /// The daemon drops the bytes with the next message, which begins at 0.

@@ -60,7 +60,6 @@ impl OpenIngest {
         if fresh {
             remove(&dir)?;
             fs::create_dir_all(&dir).map_err(|e| Error::io("mkdir", &dir, e))?;
-            write(&dir.join("ref"), &status.reference)?;
             write(&dir.join("startedat"), &status.started_at.to_rfc3339())?;
             if status.total > 0 {
                 write(&dir.join("total"), &status.total.to_string())?;
@@ -71,6 +70,9 @@ impl OpenIngest {
         let mut options = OpenOptions::new();
         let data = options.read(true).write(true).create(true).truncate(false).open(&path);
         let data = data.map_err(|e| Error::io("open", &path, e))?;
+        if fresh {
+            name(&dir, &status.reference)?;
+        }
         let digester = Digester::default();
         let mut open = Self { dir, blobs, data, digester, status, synced: false, _locked: locked };
         if !fresh {
@@ -92,6 +94,12 @@ impl OpenIngest {
                 n => digester.update(&buffer[..n]),
             }
         }
+    }
+
+    /// Drops the data from an offset on and goes on there.
+    fn cut(&mut self, offset: u64) -> Result<()> {
+        let cut = self.data.set_len(offset).and_then(|()| self.data.seek(SeekFrom::Start(offset)));
+        cut.map(drop).map_err(|e| Error::io("truncate", self.dir.join("data"), e))
     }
 
     fn check(&mut self, size: i64, expected: &str) -> Result<Digest> {
@@ -146,21 +154,26 @@ impl Ingesting for OpenIngest {
     }
 
     fn write(&mut self, data: &[u8]) -> Result<()> {
-        self.data.write_all(data).map_err(|e| {
+        self.synced = false;
+        if let Err(e) = self.data.write_all(data) {
             let full = e.kind() == ErrorKind::StorageFull;
             let error = Error::io("write", self.dir.join("data"), e);
-            if full { error.with_kind(model::Kind::ResourceExhausted) } else { error }
-        })?;
+            let error = if full { error.with_kind(model::Kind::ResourceExhausted) } else { error };
+            // A part of it may be there.
+            return Err(match self.cut(self.status.offset) {
+                Ok(()) => error,
+                Err(second) => error.beside(second),
+            });
+        }
         self.digester.update(data);
         self.status.offset += data.len() as u64;
         self.status.updated_at = SystemTime::now().into();
-        self.synced = false;
         Ok(())
     }
 
     fn truncate(&mut self) -> Result<()> {
-        let cut = self.data.set_len(0).and_then(|()| self.data.seek(SeekFrom::Start(0)));
-        cut.map_err(|e| Error::io("truncate", self.dir.join("data"), e))?;
+        self.synced = false;
+        self.cut(0)?;
         self.digester = Digester::default();
         self.status.offset = 0;
         Ok(())
@@ -197,18 +210,20 @@ pub fn read_status(dir: &Path, reference: &str) -> Result<Option<Status>> {
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
         other => other.map_err(|e| Error::io("read", &path, e))?,
     };
-    if !reference.is_empty() && found != reference {
+    let text = |name: &str| fs::read_to_string(dir.join(name)).unwrap_or_default();
+    let time = |name: &str| Timestamp::from_rfc3339(text(name).trim());
+    // An ingest that was torn while it was made is none.
+    let (false, Some(started_at), Ok(data)) =
+        (found.is_empty(), time("startedat"), fs::metadata(dir.join("data")))
+    else {
+        return Ok(None);
+    };
+    if found != reference {
         return Err(Error::data_loss(format!(
             "ingest {} belongs to ref {found:?}, not {reference:?}",
             dir.display()
         )));
     }
-    let text = |name: &str| fs::read_to_string(dir.join(name)).unwrap_or_default();
-    let time = |name: &str| Timestamp::from_rfc3339(text(name).trim());
-    // An ingest that was torn while it was made is none.
-    let (Some(started_at), Ok(data)) = (time("startedat"), fs::metadata(dir.join("data"))) else {
-        return Ok(None);
-    };
     Ok(Some(Status {
         reference: found,
         offset: data.len(),
@@ -225,6 +240,13 @@ pub fn remove(dir: &Path) -> Result<()> {
         Err(e) if e.kind() != ErrorKind::NotFound => Err(Error::io("remove", dir, e)),
         _ => Ok(()),
     }
+}
+
+/// Says whose ingest this is. Its ref comes last and whole: without it there is no ingest.
+fn name(dir: &Path, reference: &str) -> Result<()> {
+    let (fresh, path) = (dir.join("ref.new"), dir.join("ref"));
+    write(&fresh, reference)?;
+    fs::rename(&fresh, &path).map_err(|e| Error::io("rename", &path, e))
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {

@@ -3,9 +3,9 @@
 //! ```text
 //! <root>/blobs/<algorithm>/<hex>              a blob: mode 0444, its mtime says when its ingest began
 //! <root>/ingest/<sha256 of the ref>/data      bytes of an ingest so far
-//!                                  /ref       the ref
+//!                                  /ref       the ref; written last, so that an ingest without it is torn
 //!                                  /startedat when it was opened first, RFC 3339
-//!                                  /updatedat when it was opened or committed last
+//!                                  /updatedat when it was opened last
 //!                                  /total     the size it is to have, if known
 //! ```
 //!

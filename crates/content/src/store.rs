@@ -34,12 +34,12 @@ impl Store {
         self.blobs().join(digest.algorithm().as_str()).join(digest.hex())
     }
 
-    fn ingests(&self) -> PathBuf {
+    fn ingest_place(&self) -> PathBuf {
         self.root.join("ingest")
     }
 
     fn ingest_dir(&self, reference: &str) -> PathBuf {
-        self.ingests().join(Digest::of(reference.as_bytes()).hex())
+        self.ingest_place().join(self.ingest_name(reference))
     }
 }
 
@@ -90,18 +90,29 @@ impl Blobs for Store {
             .ok_or_else(|| Error::not_found(format!("reference {reference}")))
     }
 
-    fn statuses(&self) -> Result<Vec<Status>> {
-        let mut found = Vec::new();
-        for entry in entries(&self.ingests())? {
-            found.extend(ingest::read_status(&entry.path(), "")?);
+    fn abort(&self, reference: &str) -> Result<()> {
+        match self.discard(&self.ingest_name(reference)) {
+            Err(e) if e.is_not_found() => Err(Error::not_found(format!("reference {reference}"))),
+            other => other,
         }
-        Ok(found)
     }
 
-    fn abort(&self, reference: &str) -> Result<()> {
-        let dir = self.ingest_dir(reference);
+    fn ingests(&self) -> Result<Vec<String>> {
+        let entries = entries(&self.ingest_place())?.into_iter();
+        // What is no ingest is not ours to judge; what has gone meanwhile is gone.
+        let directories = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        let names = directories.filter_map(|entry| entry.file_name().into_string().ok());
+        Ok(names.filter(|name| Digest::from_parts(Algorithm::Sha256, name).is_ok()).collect())
+    }
+
+    fn ingest_name(&self, reference: &str) -> String {
+        Digest::of(reference.as_bytes()).hex().to_owned()
+    }
+
+    fn discard(&self, name: &str) -> Result<()> {
+        let dir = self.ingest_place().join(name);
         if !dir.exists() {
-            return Err(Error::not_found(format!("reference {reference}")));
+            return Err(Error::not_found(format!("ingest {name}")));
         }
         ingest::remove(&dir)
     }

@@ -1,10 +1,15 @@
 //! Claims: who works on a thing right now, so that nobody else removes or changes it under their hands.
 //!
 //! A claim is exclusive, lives in memory and ends with its guard. Use-cases wait for a claim; the collector only tries.
+//! Work on a disk keeps a share of its claim: it may go on when whoever waited for it has lost patience.
 
+use crate::disk::TURN;
+use model::{Error, Result};
 use std::collections::HashSet;
+use std::fmt::Display;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::Notify;
 
 /// The claims on the things of one kind.
@@ -12,6 +17,7 @@ use tokio::sync::Notify;
 pub(crate) struct Claims<K> {
     held: Mutex<HashSet<K>>,
     freed: Notify,
+    patience: Duration,
 }
 
 /// A claim on a thing; dropping it lets the next one go on.
@@ -21,13 +27,18 @@ pub(crate) struct Claim<K: Clone + Eq + Hash> {
     key: K,
 }
 
-impl<K: Clone + Eq + Hash> Claims<K> {
-    pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { held: Mutex::new(HashSet::new()), freed: Notify::new() })
+impl<K: Clone + Display + Eq + Hash> Claims<K> {
+    /// Waits until nobody else has the thing.
+    ///
+    /// # Errors
+    /// `DeadlineExceeded` when whoever has it does not let it go.
+    pub(crate) async fn hold(self: &Arc<Self>, key: K) -> Result<Claim<K>> {
+        let text = format!("{key}: whoever works on it is not done after {:?}", self.patience);
+        let held = tokio::time::timeout(self.patience, self.wait(key)).await;
+        held.map_err(|_| Error::deadline(text))
     }
 
-    /// Waits until nobody else has the thing.
-    pub(crate) async fn hold(self: &Arc<Self>, key: K) -> Claim<K> {
+    async fn wait(self: &Arc<Self>, key: K) -> Claim<K> {
         loop {
             let mut freed = std::pin::pin!(self.freed.notified());
             freed.as_mut().enable();
@@ -36,6 +47,12 @@ impl<K: Clone + Eq + Hash> Claims<K> {
             }
             freed.await;
         }
+    }
+}
+
+impl<K: Clone + Eq + Hash> Claims<K> {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self { held: Mutex::new(HashSet::new()), freed: Notify::new(), patience: TURN })
     }
 
     /// The claim, if nobody else has the thing.
@@ -62,9 +79,9 @@ mod tests {
     #[tokio::test]
     async fn one_at_a_time() {
         let claims = Claims::new();
-        let first = claims.hold(1).await;
+        let first = claims.hold(1).await.expect("free");
         assert!(claims.try_hold(1).is_none());
-        drop(claims.hold(2).await);
+        drop(claims.hold(2).await.expect("free"));
         let waiting = tokio::spawn({
             let claims = claims.clone();
             async move { claims.hold(1).await }
@@ -72,7 +89,17 @@ mod tests {
         tokio::task::yield_now().await;
         assert!(!waiting.is_finished());
         drop(first);
-        drop(waiting.await.expect("joined"));
+        drop(waiting.await.expect("joined").expect("free"));
         assert!(claims.try_hold(1).is_some());
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_ever() {
+        let claims =
+            Claims { patience: Duration::from_millis(10), ..Arc::into_inner(Claims::new()).expect("new") };
+        let claims = Arc::new(claims);
+        let _held = claims.hold(1).await.expect("free");
+        let error = claims.hold(1).await.expect_err("held");
+        assert_eq!(error.text(), "1: whoever works on it is not done after 10ms: context deadline exceeded");
     }
 }

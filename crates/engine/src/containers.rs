@@ -24,9 +24,14 @@ pub(crate) struct Containers {
 impl model::containers::Containers for Containers {
     async fn get(&self, scope: &Scope, id: &str) -> Result<Container> {
         let found = self.database.read(|tx| containers::find(tx, &scope.namespace, id))?;
-        found.ok_or_else(|| {
-            Error::not_found(format!("container {id:?} in namespace {:?}", scope.namespace.as_str()))
-        })
+        found.ok_or_else(|| missing(scope, id))
+    }
+
+    async fn check(&self, scope: &Scope, id: &str) -> Result<()> {
+        match self.database.read(|tx| containers::exists(tx, &scope.namespace, id))? {
+            true => Ok(()),
+            false => Err(missing(scope, id)),
+        }
     }
 
     async fn list(&self, scope: &Scope, filters: &[String]) -> Result<Vec<Container>> {
@@ -88,6 +93,10 @@ impl model::containers::Containers for Containers {
         });
         write.await
     }
+}
+
+fn missing(scope: &Scope, id: &str) -> Error {
+    Error::not_found(format!("container {id:?} in namespace {:?}", scope.namespace.as_str()))
 }
 
 /// The record a request makes of the stored one, as the answer shows it.

@@ -21,7 +21,7 @@ mod writer;
 
 use crate::claims::Claims;
 use crate::database::Database;
-use crate::disk::{disk, to_end};
+use crate::disk::{Gate, Pace, to_end};
 use crate::gc::{Gone, Pressure};
 use crate::{clock, leased, masks};
 use async_trait::async_trait;
@@ -52,6 +52,7 @@ pub(crate) struct Content {
     pressure: Arc<Pressure>,
     sharing: Sharing,
     claims: Arc<Claims<Digest>>,
+    gate: Arc<Gate>,
 }
 
 /// What [`Content`] is made from.
@@ -65,7 +66,18 @@ pub(crate) struct Parts {
 impl Content {
     pub(crate) fn new(parts: Parts) -> Self {
         let Parts { blobs, database, pressure, sharing } = parts;
-        Self { blobs, database, pressure, sharing, claims: Claims::new() }
+        let gate = Gate::new("content store", Pace::Disk);
+        Self { blobs, database, pressure, sharing, claims: Claims::new(), gate }
+    }
+
+    /// Works with the blobs on the disk's side of the fence.
+    async fn on_disk<T: Send + 'static>(
+        &self,
+        step: &str,
+        work: impl FnOnce(&dyn Blobs) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let blobs = self.blobs.clone();
+        self.gate.run(step, move || work(&*blobs)).await
     }
 
     fn get(&self, scope: &Scope, digest: &Digest) -> Result<Info> {
@@ -137,9 +149,8 @@ impl model::content::Content for Content {
 
     async fn status(&self, scope: &Scope, reference: &str) -> Result<Status> {
         let ingest = self.get_ingest(scope, reference)?;
-        let blobs = self.blobs.clone();
-        let status = disk(move || blobs.status(&ingest.backend)).await;
-        match status {
+        let step = format!("look at ingest {reference}");
+        match self.on_disk(&step, move |blobs| blobs.status(&ingest.backend)).await {
             Ok(status) => Ok(shown(status, reference)),
             Err(e) if e.is_not_found() => Err(missing_ingest(reference)),
             Err(e) => Err(e),
@@ -149,8 +160,7 @@ impl model::content::Content for Content {
     async fn statuses(&self, scope: &Scope, filters: &[String]) -> Result<Vec<Status>> {
         let filters = Filters::parse(filters)?;
         let ingests = self.database.read(|tx| content::list_ingests(tx, &scope.namespace))?;
-        let blobs = self.blobs.clone();
-        disk(move || {
+        self.on_disk("list ingests", move |blobs| {
             let mut found = Vec::new();
             for ingest in ingests {
                 match blobs.status(&ingest.backend) {
@@ -172,12 +182,13 @@ impl model::content::Content for Content {
 
     async fn reader(&self, scope: &Scope, digest: &Digest) -> Result<Box<dyn Reader>> {
         self.get(scope, digest)?;
-        let (blobs, digest) = (self.blobs.clone(), digest.clone());
-        let blob = disk(move || match blobs.open(&digest) {
-            Err(e) if e.is_not_found() => Err(missing(&digest)),
+        let (step, wanted) = (format!("open blob {digest}"), digest.clone());
+        let blob = self.on_disk(&step, move |blobs| match blobs.open(&wanted) {
+            Err(e) if e.is_not_found() => Err(missing(&wanted)),
             opened => opened,
         });
-        Ok(Box::new(Opened { blob: Arc::from(blob.await?) }))
+        let (blob, gate) = (Arc::from(blob.await?), self.gate.clone());
+        Ok(Box::new(Opened { blob, gate, digest: digest.clone() }))
     }
 
     async fn writer(&self, scope: &Scope, ingest: Ingest) -> Result<Box<dyn Writer>> {
@@ -189,6 +200,8 @@ impl model::content::Content for Content {
 /// An open blob, read through the fence.
 struct Opened {
     blob: Arc<dyn Blob>,
+    gate: Arc<Gate>,
+    digest: Digest,
 }
 
 #[async_trait]
@@ -204,13 +217,14 @@ impl Reader for Opened {
             return Ok(Bytes::new());
         }
         let blob = self.blob.clone();
-        disk(move || {
+        let step = format!("read blob {}", self.digest);
+        let read = self.gate.run(&step, move || {
             let mut buffer = vec![0; length];
             let n = blob.read_at(&mut buffer, offset)?;
             buffer.truncate(n);
             Ok(Bytes::from(buffer))
-        })
-        .await
+        });
+        read.await
     }
 
     fn as_file(&self) -> Option<&std::fs::File> {

@@ -3,7 +3,8 @@
 //! The differs are asked in the configured order; the first that does not answer `NotImplemented` decides. Layers go by
 //! as streams: neither a layer nor a diff is ever in memory as a whole.
 
-use crate::{disk, fresh, pipe};
+use crate::disk::{Gate, Pace};
+use crate::{fresh, pipe};
 use async_trait::async_trait;
 use model::content::{Blobs, Commit, Content, Ingest, Writer};
 use model::diff::{Applied, Apply, BlobStream, Compare, Diff, Driver};
@@ -20,6 +21,7 @@ pub struct Diffs {
     content: Arc<dyn Content>,
     blobs: Arc<dyn Blobs>,
     sync_fs: bool,
+    gate: Arc<Gate>,
 }
 
 /// Whether every applied layer is made durable, whatever the request says.
@@ -39,17 +41,18 @@ impl Diffs {
         blobs: Arc<dyn Blobs>,
         durability: Durability,
     ) -> Self {
-        Self { drivers, content, blobs, sync_fs: durability == Durability::Always }
+        let gate = Gate::new("differs", Pace::Layer);
+        Self { drivers, content, blobs, sync_fs: durability == Durability::Always, gate }
     }
 
     async fn apply_with(&self, driver: Arc<dyn Driver>, apply: Arc<Apply>) -> Result<Applied> {
-        let blobs = self.blobs.clone();
-        disk(move || {
+        let (blobs, step) = (self.blobs.clone(), format!("apply layer {}", apply.diff.digest));
+        let work = move || {
             let digest = apply.diff.parse_digest()?;
             let blob = blobs.open(&digest)?;
             driver.apply(&apply, &mut BlobStream::new(blob.into()))
-        })
-        .await
+        };
+        self.gate.run(&step, work).await
     }
 
     async fn compare_with(
@@ -59,7 +62,8 @@ impl Diffs {
         writer: &mut dyn Writer,
     ) -> Result<Applied> {
         let (mut pieces, mut receiver) = pipe::outward();
-        let writing = disk(move || {
+        let step = format!("make layer {}", compare.reference);
+        let writing = self.gate.run(&step, move || {
             let applied = driver.compare(&compare, &mut pieces)?;
             pieces.flush().map_err(|e| Error::unknown(format!("write diff: {e}")))?;
             Ok(applied)
@@ -71,9 +75,7 @@ impl Diffs {
             Ok::<_, Error>(())
         };
         // When the store fails the receiver goes, and the differ ends at its next piece.
-        let (applied, stored) = tokio::join!(writing, storing);
-        stored?;
-        applied
+        tokio::try_join!(writing, storing).map(|(applied, ())| applied)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::content::{self, Content, Sharing};
 use crate::database::Database;
-use crate::disk::disk;
+use crate::disk::{Gate, Pace};
 use crate::events::Exchange;
 use crate::gc::{self, Collector, Disks, Pressure};
 use crate::snapshots::{self, Snapshotter};
@@ -127,7 +127,8 @@ impl Engine {
         }
         self.events.close();
         let database = self.database.clone();
-        let closed = disk(move || {
+        let gate = Gate::new("metadata database", Pace::Disk);
+        let closed = gate.run("close", move || {
             database.close();
             Ok(())
         });
@@ -144,10 +145,12 @@ async fn open_snapshotters(
 ) -> Result<BTreeMap<String, Snapshotter>> {
     let mut opened = BTreeMap::new();
     for (name, driver) in drivers {
-        let parts = snapshots::Parts { driver, database: database.clone(), pressure: pressure.clone() };
-        let snapshotter = disk({
-            let name = name.clone();
-            move || Snapshotter::open(&name, parts).map_err(|e| e.during(format!("open snapshotter {name}")))
+        let gate = Gate::new(format!("snapshotter {name}"), Pace::Disk);
+        let (database, pressure) = (database.clone(), pressure.clone());
+        let parts = snapshots::Parts { driver, database, pressure, gate: gate.clone() };
+        let opening = name.clone();
+        let snapshotter = gate.run("open", move || {
+            Snapshotter::open(&opening, parts).map_err(|e| e.during(format!("open snapshotter {opening}")))
         });
         opened.insert(name, snapshotter.await?);
     }

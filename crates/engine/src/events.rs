@@ -10,6 +10,7 @@ use model::events::{Codec, Envelope, Event, Events, Subscription, validate_topic
 use model::filters::{Fields, Filters, text};
 use model::{Any, Error, Namespace, Result, ids};
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc::{self, error::TrySendError};
@@ -70,8 +71,8 @@ impl Exchange {
 
     fn deliver(&self, envelope: Envelope) {
         let envelope = Arc::new(envelope);
+        let view = View { envelope: &envelope, codec: &*self.codec, payload: OnceCell::new() };
         self.lock().retain(|subscriber| {
-            let view = View { envelope: &envelope, codec: &*self.codec };
             if !subscriber.filters.matches(&view) {
                 return !subscriber.queue.is_closed();
             }
@@ -140,10 +141,11 @@ impl Subscription for Received {
     }
 }
 
-/// An envelope as filters see it.
+/// An envelope as filters see it. The first that asks for the payload has it decoded, for all.
 struct View<'a> {
     envelope: &'a Envelope,
     codec: &'a dyn Codec,
+    payload: OnceCell<Box<dyn Fields>>,
 }
 
 impl Fields for View<'_> {
@@ -152,8 +154,9 @@ impl Fields for View<'_> {
             ["namespace", ..] => text(&self.envelope.namespace),
             ["topic", ..] => text(&self.envelope.topic),
             ["event", rest @ ..] if !rest.is_empty() => {
-                let value = self.codec.field(self.envelope.event.as_ref()?, rest)?;
-                (!value.is_empty()).then_some(Cow::Owned(value))
+                let event = self.envelope.event.as_ref()?;
+                let payload = self.payload.get_or_init(|| self.codec.decode(event));
+                payload.field(rest).filter(|value| !value.is_empty())
             }
             _ => None,
         }

@@ -9,6 +9,7 @@
 //! Mark and sweep are one write, so nothing is made or leased between them. The clean-up follows outside of it and
 //! takes only what no row names and nobody claims. The first run after a start looks at every disk.
 
+mod clean;
 mod graph;
 mod labels;
 mod mark;
@@ -16,8 +17,9 @@ mod pressure;
 mod schedule;
 mod sweep;
 
+pub(crate) use clean::Disks;
 pub use graph::{Collectible, Resource};
 pub use pressure::Pressure;
 pub(crate) use pressure::{Cleaned, Gone};
+pub(crate) use schedule::Task;
 pub use schedule::{Collector, Config, Stats};
-pub(crate) use schedule::{Disks, Task};

@@ -27,5 +27,5 @@ pub mod streams;
 pub mod tasks;
 pub mod transfer;
 
-pub use disk::{disk, to_end};
+pub use disk::to_end;
 pub use engine::{Engine, Parts};

@@ -19,7 +19,7 @@ mod change;
 mod create;
 
 use crate::database::Database;
-use crate::disk::{disk, to_end};
+use crate::disk::{Gate, to_end};
 use crate::gc::{Cleaned, Pressure};
 use crate::masks;
 use async_trait::async_trait;
@@ -50,13 +50,22 @@ impl Snapshotter {
             let named = store::snapshots::numbers(tx, name)?.into_iter().max().unwrap_or(0);
             Ok(named.max(store::snapshots::last_number(tx, name)?))
         })?;
-        let Parts { driver, database, pressure } = parts;
-        let backend = Arc::new(Backend::open(driver, taken)?);
+        let Parts { driver, database, pressure, gate } = parts;
+        let backend = Arc::new(Backend::open(driver, gate, taken)?);
         Ok(Self { name: name.into(), backend, database, pressure })
     }
 
     fn ledger<'a>(&'a self, scope: &'a Scope) -> Ledger<'a> {
         Ledger { namespace: &scope.namespace, snapshotter: &self.name }
+    }
+
+    /// A snapshot as clients see it: its own labels hide those of the driver.
+    fn shown(&self, record: &Record, key: &str) -> Info {
+        let mut info = record.info(key);
+        for (name, value) in self.backend.labels(record.id) {
+            info.labels.entry(name).or_insert(value);
+        }
+        info
     }
 
     fn get(&self, tx: &dyn Rows, scope: &Scope, key: &str) -> Result<Record> {
@@ -78,6 +87,7 @@ pub(crate) struct Parts {
     pub(crate) driver: Arc<dyn model::snapshots::Driver>,
     pub(crate) database: Arc<Database>,
     pub(crate) pressure: Arc<Pressure>,
+    pub(crate) gate: Arc<Gate>,
 }
 
 /// The key a snapshot would have in a snapshotter of containerd, as error texts show it.
@@ -96,7 +106,7 @@ fn missing_parent(key: &str) -> Error {
 #[async_trait]
 impl model::snapshots::Snapshotter for Snapshotter {
     async fn stat(&self, scope: &Scope, key: &str) -> Result<Info> {
-        self.database.read(|tx| Ok(self.get(tx, scope, key)?.info(key)))
+        self.database.read(|tx| Ok(self.shown(&self.get(tx, scope, key)?, key)))
     }
 
     async fn update(&self, scope: &Scope, info: Info, mask: Mask) -> Result<Info> {
@@ -112,7 +122,7 @@ impl model::snapshots::Snapshotter for Snapshotter {
             record.labels = masks::storable(&updated).map_err(|e| e.during("failed to read labels"))?;
             record.updated_at = crate::clock::now();
             this.ledger(&scope).put(tx, &info.name, &record)?;
-            Ok(record.info(&info.name))
+            Ok(this.shown(&record, &info.name))
         });
         write.await
     }
@@ -122,7 +132,15 @@ impl model::snapshots::Snapshotter for Snapshotter {
         match record.kind {
             Kind::View => Ok(Usage::default()),
             Kind::Committed => Ok(record.usage),
-            Kind::Active => self.backend.run(layer, |driver, layer| driver.usage(layer)).await,
+            Kind::Active => match self.backend.usage(layer).await {
+                Ok(usage) => Ok(usage),
+                // It may have been removed or committed while it was measured.
+                Err(error) => match self.database.read(|tx| self.get(tx, scope, key)) {
+                    Err(e) if e.is_not_found() => Err(e),
+                    Ok(now) if now.kind == Kind::Committed => Ok(now.usage),
+                    _ => Err(error),
+                },
+            },
         }
     }
 
@@ -133,7 +151,7 @@ impl model::snapshots::Snapshotter for Snapshotter {
             let text = format!("failed to get active mount: requested snapshot {key} not active or view");
             return Err(Error::failed_precondition(text));
         }
-        self.backend.run(layer, |driver, layer| driver.mounts(layer)).await
+        self.backend.mounts(&layer)
     }
 
     async fn prepare(&self, scope: &Scope, prepare: Prepare) -> Result<Vec<Mount>> {
@@ -158,11 +176,15 @@ impl model::snapshots::Snapshotter for Snapshotter {
     async fn list(&self, scope: &Scope, filters: &[String]) -> Result<Vec<Info>> {
         let filters = Filters::parse(filters)?;
         let found = self.database.read(|tx| self.ledger(scope).list(tx))?;
-        let infos = found.iter().map(|(key, record)| record.info(key));
+        let infos = found.iter().map(|(key, record)| self.shown(record, key));
         Ok(infos.filter(|info| filters.matches(info)).collect())
     }
 
+    fn has_cleanup(&self) -> bool {
+        false
+    }
+
     async fn cleanup(&self, _scope: &Scope) -> Result<()> {
-        Err(Error::not_implemented("snapshotter does not implement Cleanup method"))
+        Err(model::snapshots::no_cleanup())
     }
 }

@@ -40,7 +40,7 @@ impl Tasks {
 
     /// A task whose container has a record.
     async fn find(&self, scope: &Scope, id: &str) -> Result<Arc<dyn Task>> {
-        self.containers.get(scope, id).await?;
+        self.containers.check(scope, id).await?;
         self.runtime.get(scope, id)
     }
 
@@ -201,8 +201,8 @@ struct Row<'a>(&'a dyn Task);
 impl Fields for Row<'_> {
     fn field(&self, path: &[&str]) -> Option<Cow<'_, str>> {
         match path {
-            ["id"] => Some(Cow::Borrowed(self.0.id().as_str())),
-            ["namespace"] => Some(Cow::Borrowed(self.0.namespace().as_str())),
+            ["id", ..] => Some(Cow::Borrowed(self.0.id().as_str())),
+            ["namespace", ..] => Some(Cow::Borrowed(self.0.namespace().as_str())),
             _ => None,
         }
     }

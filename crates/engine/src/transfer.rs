@@ -16,6 +16,7 @@ mod push;
 mod tag;
 mod unpack;
 
+use crate::disk::{Gate, Pace};
 use crate::{Engine, clock, to_end};
 use async_trait::async_trait;
 use model::content::Content;
@@ -89,6 +90,7 @@ pub struct Transfers {
     phrases: Arc<dyn Phrases>,
     limits: Limits,
     unpacker: Arc<Unpacker>,
+    archives: Arc<Gate>,
 }
 
 impl Transfers {
@@ -105,6 +107,7 @@ impl Transfers {
             phrases,
             limits,
             unpacker: Arc::new(unpacker),
+            archives: Gate::new("archives", Pace::Client),
         }
     }
 

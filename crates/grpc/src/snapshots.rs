@@ -90,6 +90,10 @@ impl snapshots_server::Snapshots for Service {
 
     async fn cleanup(&self, request: Request<CleanupRequest>) -> Answer<()> {
         let snapshotter = self.find(&request.get_ref().snapshotter)?;
+        // Not to have it comes before the namespace.
+        if !snapshotter.has_cleanup() {
+            return Err(status(noun::no_cleanup()));
+        }
         snapshotter.cleanup(&scope(&request)?).await.map_err(status)?;
         answer(())
     }

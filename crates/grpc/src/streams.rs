@@ -85,6 +85,11 @@ impl noun::Stream for Pipe {
         }
     }
 
+    fn is_abandoned(&self) -> bool {
+        // Whoever holds it is sending.
+        self.outgoing.try_lock().is_ok_and(|sender| sender.as_ref().is_none_or(mpsc::Sender::is_closed))
+    }
+
     async fn close(&self) {
         self.closed.send_replace(true);
         self.outgoing.lock().await.take();

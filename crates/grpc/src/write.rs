@@ -8,6 +8,7 @@ use crate::status;
 use crate::texts::known;
 use model::content::{Commit, Content, Ingest, Writer};
 use model::{Error, Kind, Scope};
+use oci::Digest;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tonic::{Status, Streaming};
@@ -24,7 +25,6 @@ pub struct Session {
 /// The ingest, and what the client has said of it so far.
 struct Open {
     writer: Box<dyn Writer>,
-    reference: String,
     offset: i64,
     total: i64,
     expected: String,
@@ -57,7 +57,7 @@ impl Session {
         let mut open = self.open(&first).await.map_err(status)?;
         let mut message = first;
         loop {
-            let next = self.act(&mut open, message).await.map_err(status)?;
+            let next = Self::act(&mut open, message).await.map_err(status)?;
             if self.outgoing.send(Ok(open.response.clone())).await.is_err() {
                 return Ok(None);
             }
@@ -79,7 +79,6 @@ impl Session {
         let at = writer.status().await?;
         Ok(Open {
             writer,
-            reference: first.r#ref.clone(),
             offset: at.offset as i64,
             total: first.total,
             expected: first.expected.clone(),
@@ -87,20 +86,25 @@ impl Session {
         })
     }
 
-    async fn act(&self, open: &mut Open, message: WriteContentRequest) -> Result<Next, Error> {
+    async fn act(open: &mut Open, message: WriteContentRequest) -> Result<Next, Error> {
         if message.total != 0 {
             open.total = message.total;
         }
         if !message.expected.is_empty() {
             open.expected.clone_from(&message.expected);
-            self.refuse_known(&open.expected, &open.reference).await?;
+            if let Ok(digest) = Digest::parse(&open.expected) {
+                open.writer.expect(&digest).await?;
+            }
         }
         open.response.action = message.action;
         match WriteAction::try_from(message.action) {
             Ok(WriteAction::Stat) => open.stat().await.map(|()| Next::Message),
             Ok(WriteAction::Write) => {
-                open.append(message).await?;
-                open.response.digest = open.writer.digest().await?.to_string();
+                let digest = match open.append(message).await? {
+                    Some(digest) => digest,
+                    None => open.writer.digest().await?,
+                };
+                open.response.digest = digest.to_string();
                 Ok(Next::Message)
             }
             Ok(WriteAction::Commit) => {
@@ -111,23 +115,6 @@ impl Session {
                 Ok(Next::End)
             }
             Err(_) => Ok(Next::Message),
-        }
-    }
-
-    /// Ends the ingest if the blob has come to the namespace by another way meanwhile.
-    async fn refuse_known(&self, expected: &str, reference: &str) -> Result<(), Error> {
-        let Ok(digest) = oci::Digest::parse(expected) else { return Ok(()) };
-        match self.content.info(&self.scope, &digest).await {
-            Err(e) if e.is_not_found() => Ok(()),
-            Err(e) => Err(e),
-            Ok(_) => {
-                let text = format!("blob with expected digest {digest} exists");
-                let exists = Error::new(Kind::AlreadyExists, text);
-                match self.content.abort(&self.scope, reference).await {
-                    Err(e) if !e.is_not_found() => Err(exists.beside(e)),
-                    _ => Err(exists),
-                }
-            }
         }
     }
 }
@@ -147,7 +134,8 @@ impl Open {
         Ok(())
     }
 
-    async fn append(&mut self, message: WriteContentRequest) -> Result<(), Error> {
+    /// Appends the message's data; returns the digest so far if there was any.
+    async fn append(&mut self, message: WriteContentRequest) -> Result<Option<Digest>, Error> {
         if message.offset > 0 && message.offset != self.offset {
             let text = format!("write @{} must occur at current offset {}", message.offset, self.offset);
             return Err(Error::new(Kind::OutOfRange, text));
@@ -156,12 +144,13 @@ impl Open {
             self.writer.truncate().await?;
             self.offset = 0;
         }
+        let mut digest = None;
         if !message.data.is_empty() {
             let length = message.data.len() as i64;
-            self.writer.write(message.data).await?;
+            digest = Some(self.writer.write(message.data).await?);
             self.offset += length;
         }
         self.response.offset = self.offset;
-        Ok(())
+        Ok(digest)
     }
 }

@@ -86,6 +86,10 @@ impl Container {
 pub trait Containers: Send + Sync {
     /// Errors: `NotFound`.
     async fn get(&self, scope: &Scope, id: &str) -> Result<Container>;
+    /// Whether the record is there. Errors: `NotFound`.
+    async fn check(&self, scope: &Scope, id: &str) -> Result<()> {
+        self.get(scope, id).await.map(drop)
+    }
     /// The records that match any filter, in id order. Errors: `InvalidArgument` for a bad filter.
     async fn list(&self, scope: &Scope, filters: &[String]) -> Result<Vec<Container>>;
     /// Errors: `InvalidArgument`, `AlreadyExists`.

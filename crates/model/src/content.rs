@@ -108,8 +108,13 @@ pub trait Writer: Send {
     async fn status(&mut self) -> Result<Status>;
     /// The digest of the bytes so far.
     async fn digest(&mut self) -> Result<Digest>;
-    /// Appends bytes.
-    async fn write(&mut self, data: Bytes) -> Result<()>;
+    /// Says which blob it is to become. Errors: `AlreadyExists` when that has come to the namespace by another way: then
+    /// the ingest is gone, and the request's lease holds the blob.
+    async fn expect(&mut self, _digest: &Digest) -> Result<()> {
+        Ok(())
+    }
+    /// Appends bytes; returns the digest of all so far.
+    async fn write(&mut self, data: Bytes) -> Result<Digest>;
     /// Drops all bytes written so far.
     async fn truncate(&mut self) -> Result<()>;
     /// Turns the ingest into a blob. Errors: `FailedPrecondition` for a wrong size or digest (the ingest stays),
@@ -131,10 +136,14 @@ pub trait Blobs: Send + Sync {
     fn ingest(&self, ingest: &Ingest) -> Result<Box<dyn Ingesting>>;
     /// Errors: `NotFound`.
     fn status(&self, reference: &str) -> Result<Status>;
-    /// Every ingest, in no order.
-    fn statuses(&self) -> Result<Vec<Status>>;
     /// Errors: `NotFound`.
     fn abort(&self, reference: &str) -> Result<()>;
+    /// The names under which ingests lie on the disk, whole ones and torn ones, in no order.
+    fn ingests(&self) -> Result<Vec<String>>;
+    /// The name under which the ingest of a ref lies.
+    fn ingest_name(&self, reference: &str) -> String;
+    /// Removes what lies under such a name. Errors: `NotFound`.
+    fn discard(&self, name: &str) -> Result<()>;
 }
 
 /// An open blob on a disk.

@@ -186,6 +186,11 @@ impl Error {
         &self.0.text
     }
 
+    /// The error that happened while this one was being cleaned up, if one did.
+    pub fn second(&self) -> Option<&Error> {
+        self.0.beside.as_ref()
+    }
+
     /// Whether the kind is [`Kind::NotFound`].
     pub fn is_not_found(&self) -> bool {
         self.0.kind == Kind::NotFound

@@ -2,6 +2,7 @@
 //!
 //! An event belongs to the transaction that made it true: the engine hands it over after the commit, in commit order.
 
+use crate::filters::Fields;
 use crate::{Any, Error, Namespace, Result, Timestamp, ids, images::Image};
 use async_trait::async_trait;
 use std::collections::BTreeMap;
@@ -98,8 +99,9 @@ impl Event {
 pub trait Codec: Send + Sync {
     /// The payload of an event.
     fn encode(&self, event: &Event) -> Any;
-    /// The value at a path below `event.` of a payload (`["container_id"]`), if it has one.
-    fn field(&self, event: &Any, path: &[&str]) -> Option<String>;
+    /// Decodes a payload for filters; its fields have paths as below `event.` (`["container_id"]`). One that cannot be
+    /// decoded has no fields.
+    fn decode(&self, event: &Any) -> Box<dyn Fields>;
 }
 
 /// A stream of envelopes.

@@ -4,7 +4,7 @@
 //! plugin author writes: six verbs on numbered directories. `engine::snapshots` is the one ledger between them.
 
 use crate::filters::{self, Fields};
-use crate::{Labels, Mask, Mount, Result, Scope, Timestamp};
+use crate::{Error, Labels, Mask, Mount, Result, Scope, Timestamp};
 use async_trait::async_trait;
 use std::borrow::Cow;
 
@@ -101,8 +101,17 @@ pub trait Snapshotter: Send + Sync {
     async fn remove(&self, scope: &Scope, key: &str) -> Result<()>;
     /// The snapshots that match any filter, in key order.
     async fn list(&self, scope: &Scope, filters: &[String]) -> Result<Vec<Info>>;
+    /// Whether there is [`Snapshotter::cleanup`], as far as is known.
+    fn has_cleanup(&self) -> bool {
+        true
+    }
     /// Frees what removed snapshots left. Errors: `NotImplemented`.
     async fn cleanup(&self, scope: &Scope) -> Result<()>;
+}
+
+/// The refusal of a snapshotter without [`Snapshotter::cleanup`].
+pub fn no_cleanup() -> Error {
+    Error::not_implemented("snapshotter does not implement Cleanup method")
 }
 
 /// A snapshot as its driver knows it: a number, and the numbers of its parents.
@@ -125,9 +134,9 @@ pub trait Driver: Send + Sync {
     fn probe(&self) -> Result<()>;
     /// Makes the directory of a new active snapshot or view. Nothing is left behind on an error.
     fn create(&self, layer: &Layer) -> Result<()>;
-    /// How to mount it. Called for active snapshots and views.
+    /// How to mount it. Called for active snapshots and views, whoever works on them; no I/O.
     fn mounts(&self, layer: &Layer) -> Result<Vec<Mount>>;
-    /// What it occupies, without its parents.
+    /// What it occupies, without its parents; whoever works on it, and without an error for what they remove meanwhile.
     fn usage(&self, layer: &Layer) -> Result<Usage>;
     /// Makes an active snapshot immutable; its number stays. Returns what it occupies.
     fn commit(&self, layer: &Layer) -> Result<Usage>;
@@ -138,6 +147,14 @@ pub trait Driver: Send + Sync {
     /// Whether an active snapshot without parents may get one at commit (parallel unpack).
     fn can_rebase(&self) -> bool {
         false
+    }
+    /// What clients are told it can do: `remap-ids` (mounts map ids), `only-remap-ids` (nothing else does), `rebase`.
+    fn capabilities(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
+    /// What it adds to the labels of a snapshot; no I/O.
+    fn labels(&self, _id: u64) -> Labels {
+        Labels::new()
     }
 }
 

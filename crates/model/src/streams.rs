@@ -35,6 +35,10 @@ pub trait Stream: Send + Sync {
     async fn receive(&self) -> Result<Option<Message>>;
     /// Ends the stream.
     async fn close(&self);
+    /// Whether it is known that the peer takes nothing any more.
+    fn is_abandoned(&self) -> bool {
+        false
+    }
 }
 
 /// The streaming service, from the side of those who open streams.

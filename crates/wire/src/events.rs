@@ -1,6 +1,7 @@
 //! Events across the wire: envelopes, and the payloads of what the engine itself reports.
 
 use model::events::{Codec, Envelope, Event};
+use model::filters::Fields;
 use model::{Error, Result, Timestamp, tasks};
 
 use crate::Any;
@@ -111,7 +112,7 @@ impl Codec for Payloads {
         encode(event.clone()).into()
     }
 
-    fn field(&self, event: &model::Any, path: &[&str]) -> Option<String> {
-        Payload::decode(&event.clone().into()).find(path)
+    fn decode(&self, event: &model::Any) -> Box<dyn Fields> {
+        Box::new(Payload::decode(&event.clone().into()))
     }
 }

@@ -4,10 +4,14 @@
 //! payloads, bytes and lists cannot. Empty text counts as absent. What follows a scalar is ignored; what follows a
 //! map is joined with dots and is the key.
 
+use std::borrow::Cow;
+
+use model::filters::Fields;
+
 use crate::Any;
 use crate::shape::{self, Kind, Record, Value};
 
-/// An event's payload, decoded once for all the filters it meets.
+/// An event's payload, decoded for all the filters it meets.
 #[derive(Debug)]
 pub struct Payload(Option<Record>);
 
@@ -20,6 +24,12 @@ impl Payload {
     /// The text at a path such as `["runtime", "name"]` (without the leading `event`), if it is there.
     pub fn find(&self, path: &[impl AsRef<str>]) -> Option<String> {
         find(self.0.as_ref()?, path)
+    }
+}
+
+impl Fields for Payload {
+    fn field(&self, path: &[&str]) -> Option<Cow<'_, str>> {
+        self.find(path).map(Cow::Owned)
     }
 }
 

@@ -3,10 +3,12 @@
 //! Outwards the whole text travels, which normally ends with the class text of its kind. Inwards the text is kept as
 //! it came; only an empty one becomes the class text, and a deadline or a cancellation gets its class text appended
 //! when it lacks it, because those two have no other mark in it. Conflict and not-modified have no kind of their own:
-//! they are failed preconditions whose text ends so. A second error rides along as a nested status.
+//! they are failed preconditions whose text ends so. A second error, which came while the first was cleaned up, rides
+//! along as a nested status both ways, one level deep.
 
 use model::{Error, Kind};
 use prost::{Message, Name};
+use ttrpc::status::Detail;
 use ttrpc::{Code, Status};
 
 use crate::Any;
@@ -44,7 +46,20 @@ pub fn kind(code: Code) -> Kind {
 
 /// An error as a ttrpc status.
 pub fn to_ttrpc(error: &Error) -> Status {
-    Status::new(code(error.kind()), error.text())
+    let detail = |any: Any| Detail { type_url: any.type_url, value: any.value };
+    let mut status = Status::new(code(error.kind()), error.text());
+    status.details = second(error).map(detail).collect();
+    status
+}
+
+/// The second error as a detail of the first.
+fn second(error: &Error) -> impl Iterator<Item = Any> {
+    let nested = |e: &Error| rpc::Status {
+        code: code(e.kind()) as i32,
+        message: e.text().to_owned(),
+        details: Vec::new(),
+    };
+    error.second().map(|e| Any::pack(&nested(e))).into_iter()
 }
 
 /// A ttrpc status as an error.
@@ -55,7 +70,8 @@ pub fn from_ttrpc(status: &Status) -> Error {
 
 /// An error as a status inside another message.
 pub fn to_rpc(error: &Error) -> rpc::Status {
-    rpc::Status { code: code(error.kind()) as i32, message: error.text().to_owned(), details: Vec::new() }
+    let (code, message) = (code(error.kind()) as i32, error.text().to_owned());
+    rpc::Status { code, message, details: second(error).collect() }
 }
 
 /// A status inside another message as an error.
@@ -94,7 +110,11 @@ fn text(kind: Kind, message: &str) -> String {
 /// An error as a gRPC status.
 #[cfg(feature = "grpc")]
 pub fn to_grpc(error: &Error) -> tonic::Status {
-    tonic::Status::new(tonic::Code::from_i32(code(error.kind()) as i32), error.text())
+    let code = tonic::Code::from_i32(code(error.kind()) as i32);
+    match error.second() {
+        None => tonic::Status::new(code, error.text()),
+        Some(_) => tonic::Status::with_details(code, error.text(), to_rpc(error).encode_to_vec().into()),
+    }
 }
 
 /// A gRPC status as an error. A connection that broke keeps its cause for the log.
@@ -164,8 +184,16 @@ mod tests {
     fn a_second_error_is_kept_beside_the_first() {
         let second = rpc::Status { code: 5, message: "b".to_owned(), details: Vec::new() };
         let status = rpc::Status { code: 9, message: "a".to_owned(), details: vec![Any::pack(&second)] };
-        let shown = format!("{:?}", from_rpc(status));
-        assert!(shown.starts_with("a [FailedPrecondition]") && shown.contains("b [NotFound]"), "{shown}");
+        let shown = |error: &Error| {
+            let shown = format!("{error:?}");
+            assert!(shown.starts_with("a [FailedPrecondition]") && shown.contains("b [NotFound]"), "{shown}");
+        };
+        let error = from_rpc(status.clone());
+        shown(&error);
+        assert_eq!(to_rpc(&error), status);
+        shown(&from_ttrpc(&to_ttrpc(&error)));
+        #[cfg(feature = "grpc")]
+        shown(&from_grpc(to_grpc(&error)));
     }
 
     #[cfg(feature = "grpc")]

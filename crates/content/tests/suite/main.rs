@@ -77,14 +77,14 @@ fn an_ingest_lies_where_others_look_for_it() {
     assert!(status.updated_at >= status.started_at);
     let open = writer.status();
     assert_eq!((open.offset, open.started_at), (5, status.started_at));
-    assert_eq!(store.statuses().unwrap().len(), 1);
+    assert_eq!(store.ingests().unwrap(), [store.ingest_name("ns/1/layer")]);
     drop(writer);
     store.abort("ns/1/layer").unwrap();
     for error in [store.abort("ns/1/layer").unwrap_err(), store.status("ns/1/layer").unwrap_err()] {
         assert_eq!(error.kind(), Kind::NotFound);
     }
     assert_eq!(store.abort("x").unwrap_err().text(), "reference x: not found");
-    assert!(store.statuses().unwrap().is_empty());
+    assert!(store.ingests().unwrap().is_empty());
 }
 
 #[test]
@@ -149,7 +149,7 @@ fn the_same_blob_twice_is_refused_and_the_ingest_gone() {
         (Kind::AlreadyExists, format!("content {digest}: already exists").as_str())
     );
     drop(writer);
-    assert!(store.statuses().unwrap().is_empty());
+    assert!(store.ingests().unwrap().is_empty());
 }
 
 #[test]
@@ -190,7 +190,17 @@ fn torn_ingests_and_strange_names_do_no_harm() {
     fs::write(root.join("blobs/sha256/notes.txt"), "x").unwrap();
     fs::create_dir_all(root.join("blobs/md5")).unwrap();
     fs::create_dir_all(root.join("ingest/rubbish")).unwrap();
-    assert_eq!((store.list().unwrap().len(), store.statuses().unwrap().len()), (1, 0));
+    fs::write(root.join("ingest").join(store.ingest_name("file")), "x").unwrap();
+    assert_eq!((store.list().unwrap().len(), store.ingests().unwrap().len()), (1, 0));
+    for emptied in ["ref", "startedat"] {
+        drop(store.ingest(&ingest("e")).map(|mut w| w.write(b"abc")).unwrap());
+        fs::write(root.join("ingest").join(store.ingest_name("e")).join(emptied), "").unwrap();
+        assert_eq!(store.status("e").unwrap_err().kind(), Kind::NotFound, "{emptied}");
+        assert_eq!(store.ingests().unwrap(), [store.ingest_name("e")], "{emptied}");
+        assert_eq!(store.ingest(&ingest("e")).unwrap().status().offset, 0, "{emptied}");
+        store.discard(&store.ingest_name("e")).unwrap();
+        assert_eq!(store.discard(&store.ingest_name("e")).unwrap_err().kind(), Kind::NotFound);
+    }
     for torn in ["ref", "startedat", "data"] {
         drop(store.ingest(&ingest("r")).map(|mut w| w.write(b"abc")).unwrap());
         let entry = root.join("ingest").join(Digest::of(b"r").hex());

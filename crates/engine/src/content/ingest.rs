@@ -1,9 +1,9 @@
 //! Opening and dropping ingests.
 
 use super::writer::{IngestWriter, State};
-use super::{Content, Sharing, disk, missing_ingest};
+use super::{Content, Sharing, missing_ingest};
 use crate::{clock, leased};
-use model::content::{Ingest, Writer};
+use model::content::{Blobs, Ingest, Writer};
 use model::{Error, Kind, Result, Scope};
 use oci::Digest;
 use std::time::Duration;
@@ -30,7 +30,7 @@ impl Content {
         // What is no digest is nobody's blob: it fails at commit.
         let expected = Digest::parse(&ingest.expected).ok();
         let claim = match expected.clone() {
-            Some(digest) => Some(self.claims.hold(digest).await),
+            Some(digest) => Some(self.claims.hold(digest).await?),
             None => None,
         };
         let on_disk = match expected {
@@ -46,8 +46,8 @@ impl Content {
             }
             Opened::Own { backend } => {
                 let own = Ingest { reference: backend.clone(), total: ingest.total, expected: String::new() };
-                let blobs = self.blobs.clone();
-                (State::Own(disk(move || blobs.ingest(&own)).await?), backend)
+                let step = format!("open ingest {}", ingest.reference);
+                (State::Own(self.on_disk(&step, move |blobs| blobs.ingest(&own)).await?), backend)
             }
         };
         Ok(Box::new(IngestWriter::new(self.clone(), scope, (ingest.reference, backend), state)))
@@ -55,8 +55,8 @@ impl Content {
 
     /// The blob on disk, if it has the size that is asked for.
     async fn find_on_disk(&self, digest: Digest, total: i64) -> Result<Option<(Digest, u64)>> {
-        let blobs = self.blobs.clone();
-        disk(move || match blobs.info(&digest) {
+        let step = format!("look at blob {digest}");
+        self.on_disk(&step, move |blobs| match blobs.info(&digest) {
             Ok(info) if total == 0 || i64::try_from(info.size).is_ok_and(|size| size == total) => {
                 Ok(Some((digest, info.size)))
             }
@@ -107,6 +107,7 @@ impl Content {
     }
 
     pub(super) async fn abort_ingest(&self, scope: Scope, reference: String) -> Result<()> {
+        let step = format!("remove ingest {reference}");
         let write = self.database.write(move |tx| {
             let Some(stored) = content::find_ingest(tx, &scope.namespace, &reference)? else {
                 return Err(missing_ingest(&reference));
@@ -116,12 +117,42 @@ impl Content {
             Ok(stored.backend)
         });
         let backend = write.await?;
-        let blobs = self.blobs.clone();
-        disk(move || match blobs.abort(&backend) {
-            // A share-pending ingest has no bytes.
-            Err(e) if e.is_not_found() => Ok(()),
-            result => result,
-        })
-        .await
+        self.on_disk(&step, move |blobs| abort(blobs, &backend)).await
+    }
+
+    /// Ends an ingest whose blob has come to the namespace by another way; the request's lease holds the blob.
+    ///
+    /// # Errors
+    /// `AlreadyExists` if it has.
+    pub(super) async fn refuse_known(&self, scope: Scope, reference: String, wanted: Digest) -> Result<()> {
+        if !self.database.read(|tx| content::exists(tx, &scope.namespace, &wanted))? {
+            return Ok(());
+        }
+        let step = format!("remove ingest {reference}");
+        let write = self.database.write(move |tx| {
+            if !content::exists(tx, &scope.namespace, &wanted)? {
+                return Ok(None);
+            }
+            let stored = content::find_ingest(tx, &scope.namespace, &reference)?;
+            content::delete_ingest(tx, &scope.namespace, &reference)?;
+            leased::remove(tx, &scope, &leased::ingest(&reference))?;
+            leased::add(tx, &scope, &leased::content(wanted.as_str()))?;
+            let text = format!("blob with expected digest {wanted} exists");
+            Ok(Some((Error::new(Kind::AlreadyExists, text), stored)))
+        });
+        let Some((known, stored)) = write.await? else { return Ok(()) };
+        let Some(stored) = stored else { return Err(known) };
+        match self.on_disk(&step, move |blobs| abort(blobs, &stored.backend)).await {
+            Err(second) => Err(known.beside(second)),
+            Ok(()) => Err(known),
+        }
+    }
+}
+
+/// Drops an ingest's bytes. One that is share-pending has none, normally.
+pub(super) fn abort(blobs: &dyn Blobs, backend: &str) -> Result<()> {
+    match blobs.abort(backend) {
+        Err(e) if e.is_not_found() => Ok(()),
+        result => result,
     }
 }

@@ -1,6 +1,7 @@
 //! An open ingest: bytes of its own, or a blob that another namespace has.
 
-use super::{Content, disk, missing, shown, to_end};
+use super::ingest::abort;
+use super::{Content, missing, shown, to_end};
 use crate::claims::Claim;
 use crate::gc::Gone;
 use crate::{clock, leased, masks};
@@ -58,8 +59,9 @@ impl IngestWriter {
         &self,
         work: impl FnOnce(&mut State) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let state = self.state.clone();
-        disk(move || work(&mut state.lock().unwrap_or_else(PoisonError::into_inner))).await
+        let (state, step) = (self.state.clone(), format!("ingest {}", self.reference));
+        let gate = &self.content.gate;
+        gate.run(&step, move || work(&mut state.lock().unwrap_or_else(PoisonError::into_inner))).await
     }
 
     /// Gives the ingest bytes of its own, then works with them.
@@ -88,7 +90,7 @@ impl IngestWriter {
     }
 
     /// Makes the bytes a blob on disk. The claim is held until the row is there.
-    async fn finish(&self, commit: &Commit) -> Result<(Finished, Claim<Digest>)> {
+    async fn finish(&self, commit: &Commit) -> Result<(Finished, Arc<Claim<Digest>>)> {
         let (reference, size) = (self.reference.clone(), commit.size);
         let expected = commit.expected.clone();
         let digest = self
@@ -108,13 +110,17 @@ impl IngestWriter {
                 State::Closed => Err(closed()),
             })
             .await?;
-        let claim = self.content.claims.hold(digest.clone()).await;
+        let claim = Arc::new(self.content.claims.hold(digest.clone()).await?);
         let (expected, blobs) = (commit.expected.clone(), self.content.blobs.clone());
+        let (held, backend) = (claim.clone(), self.backend.clone());
         let finished = self.with_state(move |state| {
+            let _held = held;
             let finished = match state {
                 State::Shared { digest, size, .. } => {
                     // Its record kept the blob; without the record it may be gone.
                     blobs.info(digest).map_err(|e| if e.is_not_found() { missing(digest) } else { e })?;
+                    // It may have been opened before for bytes of its own.
+                    abort(&*blobs, &backend)?;
                     Finished { digest: digest.clone(), size: *size }
                 }
                 State::Own(own) => {
@@ -239,11 +245,17 @@ impl Writer for IngestWriter {
         .await
     }
 
-    async fn write(&mut self, data: Bytes) -> Result<()> {
+    async fn expect(&mut self, digest: &Digest) -> Result<()> {
+        let (content, scope) = (self.content.clone(), self.scope.clone());
+        let (reference, digest) = (self.reference.clone(), digest.clone());
+        to_end(async move { content.refuse_known(scope, reference, digest).await }).await
+    }
+
+    async fn write(&mut self, data: Bytes) -> Result<Digest> {
         if data.is_empty() {
-            return Ok(());
+            return self.digest().await;
         }
-        self.with_own(Copy::Blob, move |own| own.write(&data)).await
+        self.with_own(Copy::Blob, move |own| own.write(&data).map(|()| own.digest())).await
     }
 
     async fn truncate(&mut self) -> Result<()> {

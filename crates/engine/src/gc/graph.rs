@@ -1,6 +1,7 @@
 //! The graph of one moment: every object the collector knows, and what refers to what.
 
 use super::labels::{self, Condition, Reference};
+use async_trait::async_trait;
 use model::{Labels, Result, Timestamp};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -37,14 +38,15 @@ impl Key {
     }
 }
 
-/// Things that live elsewhere and are collected with the rest: streams, mounts.
+/// Things that live elsewhere and are collected with the rest, such as streams.
+#[async_trait]
 pub trait Collectible: Send + Sync {
     /// The word that labels have for them (`stream` in `containerd.io/gc.ref.stream`).
     fn kind(&self) -> &'static str;
     /// All there are. Called inside of a metadata write: no I/O, no waiting.
     fn list(&self) -> Vec<Resource>;
-    /// Removes one that nothing holds; called after the write, where blocking is allowed.
-    fn remove(&self, namespace: &str, id: &str) -> Result<()>;
+    /// Removes one that nothing holds, after the write; no error if it is gone.
+    async fn remove(&self, namespace: &str, id: &str) -> Result<()>;
 }
 
 /// A thing that lives elsewhere.

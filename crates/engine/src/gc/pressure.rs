@@ -1,5 +1,6 @@
 //! What has happened since the last run that speaks for another.
 
+use model::{Error, Result};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,6 +15,13 @@ pub(crate) struct Dirty {
     pub(crate) content: bool,
     /// The directories of these snapshotters.
     pub(crate) snapshotters: BTreeSet<String>,
+}
+
+impl Dirty {
+    /// Whether there is none.
+    pub(crate) fn is_empty(&self) -> bool {
+        !self.all && !self.content && self.snapshotters.is_empty()
+    }
 }
 
 /// What is gone.
@@ -34,6 +42,24 @@ pub(crate) struct Cleaned {
     pub(crate) removed: usize,
     /// Things without a row that somebody works on: the disk stays dirty.
     pub(crate) claimed: usize,
+    /// Things that could not be removed: the disk stays dirty.
+    pub(crate) failed: usize,
+    /// Why the first of them could not.
+    pub(crate) error: Option<Error>,
+}
+
+impl Cleaned {
+    /// A thing was removed, or not. One that was gone already is neither.
+    pub(crate) fn note(&mut self, removed: Result<()>) {
+        match removed {
+            Ok(()) => self.removed += 1,
+            Err(e) if e.is_not_found() => {}
+            Err(e) => {
+                self.failed += 1;
+                self.error.get_or_insert(e);
+            }
+        }
+    }
 }
 
 /// Counts of changes since the last run, and the disks they left dirty.
@@ -97,7 +123,7 @@ impl Pressure {
         std::mem::take(&mut *self.lock())
     }
 
-    /// A clean-up failed: its disks are dirty still.
+    /// These disks are dirty still.
     pub(crate) fn put_back(&self, dirty: Dirty) {
         let mut now = self.lock();
         now.all |= dirty.all;

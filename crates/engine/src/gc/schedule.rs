@@ -1,17 +1,15 @@
 //! When the collector runs: one owner task, woken by pressure, by the clock and by those who wait for a run.
 //!
 //! A request runs at once (after the configured delay). Pressure runs at the earliest after a pause in proportion to how
-//! long runs take, so that collecting never takes more than its share of time. An idle daemon has no timer.
+//! long runs take, so that collecting never takes more than its share of time. What a clean-up had to leave is looked at
+//! again, ever more rarely, without a run. An idle daemon has no timer.
 
+use super::clean::{Disks, Rest};
 use super::graph::Collectible;
-use super::pressure::{Dirty, Gone, Pressure};
+use super::pressure::{Gone, Pressure};
 use super::sweep::{Swept, sweep};
-use crate::content::Content;
 use crate::database::Database;
-use crate::disk::disk;
-use crate::snapshots::Snapshotter;
 use model::{Error, Result};
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -105,12 +103,6 @@ impl Collector {
 /// Where the collector's task hears of requests.
 pub(crate) struct Requests(mpsc::Receiver<Waiter>);
 
-/// What is cleaned up.
-pub(crate) struct Disks {
-    pub(crate) content: Content,
-    pub(crate) snapshotters: BTreeMap<String, Snapshotter>,
-}
-
 /// The owner task.
 pub(crate) struct Task {
     pub(crate) config: Config,
@@ -146,11 +138,12 @@ impl Task {
     pub(crate) async fn run(mut self) {
         let pressure = self.collector.pressure();
         let mut history = History::default();
+        let mut rest = Rest::default();
         let mut waiters: Vec<Waiter> = Vec::new();
         let mut due = Some(Instant::now() + self.config.startup_delay);
         loop {
             let timer = async {
-                match due {
+                match due.into_iter().chain(rest.at()).min() {
                     Some(at) => tokio::time::sleep_until(at).await,
                     None => std::future::pending().await,
                 }
@@ -169,8 +162,12 @@ impl Task {
                     continue;
                 }
             }
+            if due.is_none_or(|at| at > Instant::now()) {
+                self.disks.clean_up(&pressure, &mut rest).await;
+                continue;
+            }
             let answers: Vec<Waiter> = std::mem::take(&mut waiters);
-            let result = self.collect(&pressure).await;
+            let result = self.collect(&pressure, &mut rest).await;
             history.runs += 1;
             history.spent += result.as_ref().map_or(SHORTEST_RUN, |stats| stats.pause);
             history.last = Some(Instant::now());
@@ -205,8 +202,8 @@ impl Task {
         Some(earlier(due, if forced { soon } else { rested.max(soon) }))
     }
 
-    /// One run, clean-up included.
-    async fn collect(&self, pressure: &Pressure) -> Result<Stats> {
+    /// One run, clean-up included. What cannot be cleaned up is no error: what was asked for has been done.
+    async fn collect(&self, pressure: &Pressure, rest: &mut Rest) -> Result<Stats> {
         pressure.start_over();
         let collectibles = self.collector.collectibles.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let write = self.database.write_unnoticed(move |tx| {
@@ -215,55 +212,24 @@ impl Task {
         });
         let (Swept { rows, dirty, resources }, pause) = write.await?;
         pressure.put_back(dirty);
-        let mut things = resources.len();
-        disk(move || {
-            for (collectible, resource) in resources {
-                collectible.remove(&resource.namespace, &resource.id)?;
+        let mut things = 0;
+        for (collectible, resource) in resources {
+            match collectible.remove(&resource.namespace, &resource.id).await {
+                Ok(()) => things += 1,
+                // It is found again by the next run.
+                Err(error) => {
+                    tracing::warn!(
+                        kind = collectible.kind(),
+                        id = resource.id,
+                        ?error,
+                        "cannot be collected"
+                    );
+                }
             }
-            Ok(())
-        })
-        .await?;
-        things += self.clean_up(pressure).await?;
+        }
+        things += self.disks.clean_up(pressure, rest).await;
         tracing::debug!(rows, things, ?pause, "garbage collected");
         Ok(Stats { rows, things, pause })
-    }
-
-    /// Removes from the dirty disks what has no row. A disk that fails stays dirty; the others are cleaned.
-    async fn clean_up(&self, pressure: &Pressure) -> Result<usize> {
-        let dirty = pressure.take_dirty();
-        let mut removed = 0;
-        let mut failed: Option<Error> = None;
-        let mut again = Dirty::default();
-        for (name, snapshotter) in &self.disks.snapshotters {
-            if dirty.all || dirty.snapshotters.contains(name) {
-                match snapshotter.sweep_backend().await {
-                    Ok(cleaned) => {
-                        removed += cleaned.removed;
-                        if cleaned.claimed > 0 {
-                            again.snapshotters.insert(name.clone());
-                        }
-                    }
-                    Err(e) => {
-                        again.snapshotters.insert(name.clone());
-                        failed = Some(e.during(format!("clean up snapshotter {name}")));
-                    }
-                }
-            }
-        }
-        if dirty.all || dirty.content {
-            match self.disks.content.sweep_backend().await {
-                Ok(cleaned) => {
-                    removed += cleaned.removed;
-                    again.content |= cleaned.claimed > 0;
-                }
-                Err(e) => {
-                    again.content = true;
-                    failed = Some(e.during("clean up content"));
-                }
-            }
-        }
-        pressure.put_back(again);
-        failed.map_or(Ok(removed), Err)
     }
 }
 

@@ -1,10 +1,10 @@
 //! The driver behind a snapshotter: its numbers, and whose turn it is at each.
 
-use super::disk;
 use crate::claims::{Claim, Claims};
+use crate::disk::Gate;
 use crate::gc::Cleaned;
-use model::snapshots::{Driver, Layer};
-use model::{Error, Result};
+use model::snapshots::{Driver, Layer, Usage};
+use model::{Error, Labels, Mount, Result};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,13 +14,27 @@ pub(super) struct Backend {
     driver: Arc<dyn Driver>,
     last: AtomicU64,
     claims: Arc<Claims<u64>>,
+    gate: Arc<Gate>,
 }
+
+/// The turn at a number. Whoever works on the disk has a share of it, for as long as it takes.
+pub(super) type Turn = Arc<Claim<u64>>;
 
 impl Backend {
     /// A driver whose numbers go on after those in use.
-    pub(super) fn open(driver: Arc<dyn Driver>, taken: u64) -> Result<Self> {
+    pub(super) fn open(driver: Arc<dyn Driver>, gate: Arc<Gate>, taken: u64) -> Result<Self> {
         let found = driver.list()?.into_iter().max().unwrap_or(0);
-        Ok(Self { driver, last: AtomicU64::new(found.max(taken)), claims: Claims::new() })
+        Ok(Self { driver, last: AtomicU64::new(found.max(taken)), claims: Claims::new(), gate })
+    }
+
+    /// How to mount a layer; no I/O.
+    pub(super) fn mounts(&self, layer: &Layer) -> Result<Vec<Mount>> {
+        self.driver.mounts(layer)
+    }
+
+    /// What the driver adds to the labels of a snapshot.
+    pub(super) fn labels(&self, id: u64) -> Labels {
+        self.driver.labels(id)
     }
 
     /// Whether an active snapshot without parents may get one at commit.
@@ -29,74 +43,71 @@ impl Backend {
     }
 
     /// A number that was never used, claimed.
-    pub(super) async fn reserve(&self) -> (u64, Claim<u64>) {
+    pub(super) async fn reserve(&self) -> Result<(u64, Turn)> {
         let id = self.last.fetch_add(1, Ordering::Relaxed) + 1;
-        (id, self.claims.hold(id).await)
+        Ok((id, self.claim(id).await?))
     }
 
     /// Waits for the turn at a number.
-    pub(super) async fn claim(&self, id: u64) -> Claim<u64> {
-        self.claims.hold(id).await
+    pub(super) async fn claim(&self, id: u64) -> Result<Turn> {
+        self.claims.hold(id).await.map(Arc::new).map_err(|e| e.during("snapshot directory"))
     }
 
-    /// Lets the driver work; the caller has the claim.
-    pub(super) async fn run_claimed<T: Send + 'static>(
+    /// Lets the driver change a directory; the caller has the turn.
+    pub(super) async fn change<T: Send + 'static>(
         &self,
+        (step, turn): (&str, &Turn),
         layer: Layer,
         work: impl FnOnce(&dyn Driver, &Layer) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let driver = self.driver.clone();
-        disk(move || work(&*driver, &layer)).await
-    }
-
-    /// Lets the driver work when it is its turn at the number.
-    pub(super) async fn run<T: Send + 'static>(
-        &self,
-        layer: Layer,
-        work: impl FnOnce(&dyn Driver, &Layer) -> Result<T> + Send + 'static,
-    ) -> Result<T> {
-        let claim = self.claim(layer.id).await;
-        let driver = self.driver.clone();
-        disk(move || {
-            let _claim = claim;
+        let (driver, turn) = (self.driver.clone(), turn.clone());
+        let step = format!("{step} directory {}", layer.id);
+        let change = self.gate.run(&step, move || {
+            let _turn = turn;
             work(&*driver, &layer)
-        })
-        .await
+        });
+        change.await
     }
 
-    /// Removes a directory that no row names; its claim is held.
+    /// What an active snapshot occupies now, whoever works on it.
+    pub(super) async fn usage(&self, layer: Layer) -> Result<Usage> {
+        let (driver, step) = (self.driver.clone(), format!("measure directory {}", layer.id));
+        self.gate.run(&step, move || driver.usage(&layer)).await
+    }
+
+    /// Removes a directory that no row names; the caller has the turn.
     pub(super) async fn discard(&self, id: u64, first: Error) -> Error {
         let driver = self.driver.clone();
-        match disk(move || driver.remove(id)).await {
+        match self.gate.run(&format!("remove directory {id}"), move || driver.remove(id)).await {
             Ok(()) => first,
             Err(second) => first.beside(second),
         }
     }
 
     /// Removes the directories that are not among the named numbers and that nobody works at. Names are read after
-    /// the claims are taken: a directory whose row came in between is named by then.
+    /// the claims are taken: a directory whose row came in between is named by then. A directory that cannot be removed
+    /// does not keep the others.
     pub(super) async fn sweep(
         &self,
         named: impl Fn() -> Result<HashSet<u64>> + Send + 'static,
     ) -> Result<Cleaned> {
         let (driver, claims) = (self.driver.clone(), self.claims.clone());
-        disk(move || {
+        let sweep = self.gate.run("clean up", move || {
             let found = driver.list()?;
             let known = named()?;
             let suspects: Vec<u64> = found.into_iter().filter(|id| !known.contains(id)).collect();
             let held: Vec<_> =
                 suspects.iter().filter_map(|id| claims.try_hold(*id).map(|claim| (*id, claim))).collect();
-            let mut cleaned = Cleaned { removed: 0, claimed: suspects.len() - held.len() };
+            let mut cleaned = Cleaned { claimed: suspects.len() - held.len(), ..Cleaned::default() };
             if held.is_empty() {
                 return Ok(cleaned);
             }
             let known = named()?;
             for (id, _claim) in held.into_iter().filter(|(id, _)| !known.contains(id)) {
-                driver.remove(id)?;
-                cleaned.removed += 1;
+                cleaned.note(driver.remove(id));
             }
             Ok(cleaned)
-        })
-        .await
+        });
+        sweep.await
     }
 }

@@ -27,16 +27,17 @@ impl Snapshotter {
             Found::Taken(error) => return Err(self.lease_existing(scope, commit.name, error).await),
         };
         self.database.read(|tx| leased::check(tx, &scope))?;
-        let claim = self.backend.claim(id).await;
+        let turn = self.backend.claim(id).await?;
         // Whoever had the turn before may have committed it.
         let layer = match self.database.read(|tx| self.committable(tx, &scope, &commit))? {
             Found::Active(record, layer) if record.id == id => layer,
             Found::Active(..) => return Err(Error::aborted(format!("snapshot {} was replaced", commit.key))),
             Found::Taken(error) => return Err(self.lease_existing(scope, commit.name, error).await),
         };
-        let usage = self.backend.run_claimed(layer, |driver, layer| driver.commit(layer)).await?;
+        let usage =
+            self.backend.change(("commit", &turn), layer, |driver, layer| driver.commit(layer)).await?;
         let result = self.name_committed(scope, commit, (id, usage)).await;
-        drop(claim);
+        drop(turn);
         result
     }
 

@@ -1,5 +1,6 @@
 //! Making snapshots: checks, a directory, then the row.
 
+use super::backend::Turn;
 use super::{Snapshotter, backend_key, missing_parent};
 use crate::gc::Gone;
 use crate::{clock, leased, masks};
@@ -26,10 +27,10 @@ impl Snapshotter {
             Place::Taken(key, error) => return Err(self.lease_existing(scope, key, error).await),
         };
         self.database.read(|tx| leased::check(tx, &scope))?;
-        let (id, claim) = self.backend.reserve().await;
+        let (id, turn) = self.backend.reserve().await?;
         let layer = Layer { id, kind, parents, labels: inherited(&prepare.labels) };
-        let result = self.create_claimed(scope, prepare, layer).await;
-        drop(claim);
+        let result = self.create_claimed(scope, prepare, (layer, &turn)).await;
+        drop(turn);
         if result.is_err() {
             // If something broke off half-way, the collector finds the rest.
             self.pressure.removed(Gone::Snapshot(self.name.to_string()));
@@ -37,10 +38,15 @@ impl Snapshotter {
         result
     }
 
-    async fn create_claimed(&self, scope: Scope, prepare: Prepare, layer: Layer) -> Result<Vec<Mount>> {
+    async fn create_claimed(
+        &self,
+        scope: Scope,
+        prepare: Prepare,
+        (layer, turn): (Layer, &Turn),
+    ) -> Result<Vec<Mount>> {
         let (id, kind) = (layer.id, layer.kind);
         // The driver promises that nothing is left of a failure.
-        let made = self.backend.run_claimed(layer, |driver, layer| {
+        let made = self.backend.change(("make", turn), layer, |driver, layer| {
             driver.create(layer)?;
             Ok(driver.mounts(layer))
         });

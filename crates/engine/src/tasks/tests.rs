@@ -245,6 +245,7 @@ async fn metrics_by_filter() {
     }
     for (filters, expected) in [
         (vec!["id==b"], vec!["b"]),
+        (vec!["id.x==b"], vec!["b"]),
         (vec!["namespace==ns"], vec!["a", "b"]),
         (vec!["namespace==other"], vec![]),
     ] {

@@ -1,7 +1,7 @@
 //! From the image store to an archive.
 
 use super::{Failed, News, Transfers, documents};
-use crate::{disk, pipe};
+use crate::pipe;
 use archive::export::{Image, Platforms, Source};
 use model::content::{Content, Reader};
 use model::images;
@@ -30,8 +30,22 @@ impl Transfers {
     ) -> Result<()> {
         let (store, export) = ends;
         news.event("Exporting");
-        let images = self.wanted(scope, store).await?;
+        // Taken first, so that it ends whatever comes.
         let stream = self.streams.take(&scope.namespace, &export.stream)?;
+        let sent = self.send_images(scope, (store, export), &*stream).await;
+        stream.close().await;
+        sent?;
+        news.event("Completed export");
+        Ok(())
+    }
+
+    async fn send_images(
+        &self,
+        scope: &Scope,
+        (store, export): (&ImageStore, &Export),
+        stream: &dyn Stream,
+    ) -> Result<()> {
+        let images = self.wanted(scope, store).await?;
         let wanted = archive::export::Export {
             images,
             referrers: Vec::new(),
@@ -42,15 +56,12 @@ impl Transfers {
         let (mut writer, receiver) = pipe::outward();
         let mut source =
             Blobs { content: self.content.clone(), scope: scope.clone(), handle: Handle::current() };
-        let writing = disk(move || {
+        let writing = self.archives.run("export", move || {
             archive::export::export(&wanted, &mut source, &mut writer).map_err(|Failed(e)| e)?;
             writer.flush().map_err(|e| Error::unknown(format!("write archive: {e}")))
         });
-        let (written, sent) = tokio::join!(writing, send(receiver, &*stream));
-        stream.close().await;
-        sent.and(written)?;
-        news.event("Completed export");
-        Ok(())
+        let (written, sent) = tokio::join!(writing, send(receiver, stream));
+        sent.and(written)
     }
 
     /// The images that the request names.

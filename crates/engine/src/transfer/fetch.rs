@@ -148,7 +148,7 @@ impl Fetcher {
         }
         if let Some(data) = descriptor.inline_data() {
             writer.truncate().await?;
-            return writer.write(Bytes::copy_from_slice(data)).await;
+            return writer.write(Bytes::copy_from_slice(data)).await.map(drop);
         }
         let begun = offset;
         let mut body = self.repository.fetch(descriptor, offset).await?;

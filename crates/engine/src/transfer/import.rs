@@ -4,7 +4,7 @@
 //! parents, the platforms asked for are unpacked, and last the images get their names: an image that has a name is whole.
 
 use super::{Failed, News, Transfers, documents};
-use crate::{disk, fresh, pipe};
+use crate::{fresh, pipe};
 use archive::compress::{Compression, Compressor};
 use archive::import::{Imported, Incoming, Options, Sink};
 use bytes::Bytes;
@@ -62,24 +62,26 @@ impl Transfers {
         let (sender, mut reader) = pipe::inward();
         let mut sink =
             Blobs { content: self.content.clone(), scope: scope.clone(), handle: Handle::current() };
-        let reading =
-            disk(move || archive::import::import(&mut reader, &mut sink, options).map_err(|Failed(e)| e));
+        let reading = self.archives.run("import", move || {
+            archive::import::import(&mut reader, &mut sink, options).map_err(|Failed(e)| e)
+        });
         let feeding = async move {
             let mut source = Source::new(stream);
             loop {
                 let piece = match source.read().await {
                     Ok(Some(data)) => Ok(data),
-                    Ok(None) => return,
+                    Ok(None) => return Ok(()),
                     Err(e) => Err(e),
                 };
                 let last = piece.is_err();
                 // The reader is gone when it has found a mistake.
                 if sender.send(piece).await.is_err() || last {
-                    return;
+                    return Ok(());
                 }
             }
         };
-        tokio::join!(reading, feeding).0
+        // A client that stalls does not keep the answer to a mistake in what it has sent.
+        tokio::try_join!(reading, feeding).map(|(imported, ())| imported)
     }
 
     /// Hangs children on parents, for the platforms asked for; all if none is.

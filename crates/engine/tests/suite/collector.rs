@@ -187,6 +187,7 @@ async fn back_references_and_conditions() {
 
 struct Streams(Mutex<Vec<Resource>>);
 
+#[async_trait::async_trait]
 impl Collectible for Streams {
     fn kind(&self) -> &'static str {
         "stream"
@@ -194,7 +195,7 @@ impl Collectible for Streams {
     fn list(&self) -> Vec<Resource> {
         self.0.lock().expect("lock").clone()
     }
-    fn remove(&self, namespace: &str, id: &str) -> Result<()> {
+    async fn remove(&self, namespace: &str, id: &str) -> Result<()> {
         self.0.lock().expect("lock").retain(|r| (r.namespace.as_str(), r.id.as_str()) != (namespace, id));
         Ok(())
     }

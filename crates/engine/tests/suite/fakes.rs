@@ -3,10 +3,12 @@
 use model::containers::Container;
 use model::content::{Blob, Blobs, Info, Ingest, Ingesting, Status};
 use model::events::{Codec, Event};
+use model::filters::Fields;
 use model::snapshots::{Driver, Layer, Usage};
 use model::tasks::{Create, Runtime, Task};
 use model::{Any, Error, Labels, Mount, Namespace, Result, Scope, Timestamp};
 use oci::Digest;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -79,8 +81,14 @@ impl Blobs for Memory {
         let inside = self.0.lock().expect("lock");
         inside.ingests.get(reference).map(|i| status(reference, i)).ok_or_else(|| Error::not_found("ingest"))
     }
-    fn statuses(&self) -> Result<Vec<Status>> {
-        Ok(self.0.lock().expect("lock").ingests.iter().map(|(r, i)| status(r, i)).collect())
+    fn ingests(&self) -> Result<Vec<String>> {
+        Ok(self.refs())
+    }
+    fn ingest_name(&self, reference: &str) -> String {
+        reference.to_owned()
+    }
+    fn discard(&self, name: &str) -> Result<()> {
+        self.abort(name)
     }
     fn abort(&self, reference: &str) -> Result<()> {
         self.0
@@ -238,9 +246,17 @@ impl Codec for Plain {
     fn encode(&self, event: &Event) -> Any {
         Any { type_url: event.topic().to_owned(), value: format!("{event:?}").into_bytes().into() }
     }
-    fn field(&self, event: &Any, path: &[&str]) -> Option<String> {
-        let text = std::str::from_utf8(&event.value).ok()?;
-        text.lines().find_map(|l| l.strip_prefix(&path.join("."))?.strip_prefix('=')).map(str::to_owned)
+    fn decode(&self, event: &Any) -> Box<dyn Fields> {
+        Box::new(Lines(String::from_utf8_lossy(&event.value).into_owned()))
+    }
+}
+
+struct Lines(String);
+
+impl Fields for Lines {
+    fn field(&self, path: &[&str]) -> Option<Cow<'_, str>> {
+        let value = self.0.lines().find_map(|l| l.strip_prefix(&path.join("."))?.strip_prefix('='));
+        value.map(Cow::Borrowed)
     }
 }
 
