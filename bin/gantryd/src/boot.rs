@@ -205,6 +205,7 @@ fn services(
     let durability = if config.plugins.diff.sync_fs { Durability::Always } else { Durability::Asked };
     let diff = Arc::new(Diffs::new(drivers, engine.content.clone(), blobs, durability));
     let streams = Arc::new(Streams::default());
+    engine.collector.register(streams.clone());
     let section = &config.plugins.transfer;
     let limits = transfer::Limits {
         downloads: section.max_concurrent_downloads,

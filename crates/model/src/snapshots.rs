@@ -148,7 +148,8 @@ pub trait Driver: Send + Sync {
     fn can_rebase(&self) -> bool {
         false
     }
-    /// What clients are told it can do: `remap-ids` (mounts map ids), `only-remap-ids` (nothing else does), `rebase`.
+    /// What clients are told it can do: `remap-ids` (mounts map ids), `only-remap-ids` (nothing else does), `rebase`. Called
+    /// once.
     fn capabilities(&self) -> Vec<&'static str> {
         Vec::new()
     }

@@ -13,12 +13,14 @@ struct Copy {
     links: HashMap<(u64, u64), PathBuf>,
 }
 
-/// Copies everything below `from` into the directory `to`, which is there.
+/// Copies everything below `from` into the directory `to`, which is there and gets the same extended attributes. Sockets
+/// are left out.
 ///
 /// # Errors
 /// The path and the step that failed.
 pub fn tree(from: &Path, to: &Path) -> Result<()> {
     let mut copy = Copy::default();
+    xattrs(from, to)?;
     let mut waiting = vec![(from.to_owned(), to.to_owned())];
     while let Some((from, to)) = waiting.pop() {
         for entry in fs::read_dir(&from).map_err(|e| Error::io("read", &from, e))? {
@@ -36,6 +38,10 @@ pub fn tree(from: &Path, to: &Path) -> Result<()> {
 
 impl Copy {
     fn entry(&mut self, source: &Path, target: &Path, metadata: &Metadata) -> Result<()> {
+        // Nobody answers at the copy of a socket.
+        if metadata.file_type().is_socket() {
+            return Ok(());
+        }
         if !metadata.is_dir() && metadata.nlink() > 1 {
             let first =
                 self.links.entry((metadata.dev(), metadata.ino())).or_insert_with(|| target.to_owned());
@@ -62,27 +68,17 @@ fn make(source: &Path, target: &Path, metadata: &Metadata) -> Result<()> {
         let to = File::create_new(target).map_err(|e| Error::io("create", target, e))?;
         return file::copy_contents(&from, &to).map(drop).map_err(system);
     }
-    if kind.is_socket() {
-        return Ok(());
-    }
     let device = metadata.rdev();
     file::make_node(target, metadata.mode(), major(device), minor(device)).map_err(system)
 }
 
 fn attributes(source: &Path, target: &Path, metadata: &Metadata) -> Result<()> {
-    if metadata.file_type().is_socket() {
-        return Ok(());
-    }
     lchown(target, Some(metadata.uid()), Some(metadata.gid())).map_err(|e| Error::io("chown", target, e))?;
     if !metadata.is_symlink() {
         let mode = Permissions::from_mode(metadata.mode() & 0o7777);
         fs::set_permissions(target, mode).map_err(|e| Error::io("chmod", target, e))?;
     }
-    for name in file::list_xattrs(source).map_err(system)? {
-        if let Some(value) = file::get_xattr(source, &name).map_err(system)? {
-            file::set_xattr(target, &name, &value).map_err(system)?;
-        }
-    }
+    xattrs(source, target)?;
     if metadata.is_dir() {
         return Ok(());
     }
@@ -90,6 +86,15 @@ fn attributes(source: &Path, target: &Path, metadata: &Metadata) -> Result<()> {
     let access = time(metadata.atime(), metadata.atime_nsec());
     let modification = time(metadata.mtime(), metadata.mtime_nsec());
     file::set_times(target, access, modification).map_err(system)
+}
+
+fn xattrs(source: &Path, target: &Path) -> Result<()> {
+    for name in file::list_xattrs(source).map_err(system)? {
+        if let Some(value) = file::get_xattr(source, &name).map_err(system)? {
+            file::set_xattr(target, &name, &value).map_err(system)?;
+        }
+    }
+    Ok(())
 }
 
 /// The numbers of a device as Linux packs them into 64 bits (makedev(3)).

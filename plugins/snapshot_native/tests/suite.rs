@@ -27,6 +27,9 @@ fn a_copy_keeps_links_nodes_and_attributes() {
     std::fs::create_dir(base.join("d")).expect("mkdir");
     kernel::file::make_node(&base.join("d/null"), 0o020_666, 1, 3).expect("mknod");
     kernel::file::set_xattr(&base.join("a"), c"user.k", b"v").expect("setxattr");
+    kernel::file::set_xattr(&base, c"user.root", b"r").expect("setxattr");
+    drop(std::os::unix::net::UnixListener::bind(base.join("socket")).expect("bind"));
+    std::fs::hard_link(base.join("socket"), base.join("socket2")).expect("link");
     driver.create(&layer(2, &[1])).expect("copy");
     let copy = dir.path().join("snapshots/2");
     let (a, b) = (copy.join("a").metadata().expect("a"), copy.join("b").metadata().expect("b"));
@@ -38,4 +41,7 @@ fn a_copy_keeps_links_nodes_and_attributes() {
     assert_eq!(null.rdev(), base.join("d/null").metadata().expect("null").rdev());
     let value = kernel::file::get_xattr(&copy.join("a"), c"user.k").expect("getxattr");
     assert_eq!(value.as_deref(), Some(&b"v"[..]));
+    let value = kernel::file::get_xattr(&copy, c"user.root").expect("getxattr");
+    assert_eq!(value.as_deref(), Some(&b"r"[..]));
+    assert!(!copy.join("socket").exists() && !copy.join("socket2").exists());
 }

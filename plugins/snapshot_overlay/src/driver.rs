@@ -12,11 +12,15 @@ use std::path::{Path, PathBuf};
 const MAPPINGS: [(&str, &str); 2] =
     [("uidmap", "containerd.io/snapshot/uidmapping"), ("gidmap", "containerd.io/snapshot/gidmapping")];
 
+/// The label that says where a snapshot's own files lie.
+const UPPER: &str = "containerd.io/snapshot/overlay.upperdir";
+
 /// Snapshots in a directory.
 struct Overlay {
     root: PathBuf,
     snapshots: PathBuf,
     options: Vec<String>,
+    tells_upper: bool,
 }
 
 /// Opens the driver below `root`, which is made if it is not there.
@@ -27,7 +31,12 @@ pub fn open(root: PathBuf, config: Config) -> Result<impl Driver> {
     let snapshots = root.join("snapshots");
     let mut builder = DirBuilder::new();
     builder.recursive(true).mode(0o700).create(&snapshots).map_err(|e| Error::io("mkdir", &snapshots, e))?;
-    let overlay = Overlay { root, snapshots, options: probe::options(&config.mount_options) };
+    let overlay = Overlay {
+        root,
+        snapshots,
+        options: probe::options(&config.mount_options),
+        tells_upper: config.upperdir_label,
+    };
     for (name, path) in overlay.entries()? {
         if name.starts_with("new-") {
             remove_dir_all(&path).map_err(|e| Error::io("remove", &path, e))?;
@@ -102,6 +111,15 @@ impl Driver for Overlay {
 
     fn can_rebase(&self) -> bool {
         true
+    }
+
+    fn capabilities(&self) -> Vec<&'static str> {
+        probe::capabilities(&self.root)
+    }
+
+    fn labels(&self, id: u64) -> Labels {
+        let path = self.tells_upper.then(|| self.fs(id).display().to_string());
+        path.map(|path| (UPPER.to_owned(), path)).into_iter().collect()
     }
 }
 

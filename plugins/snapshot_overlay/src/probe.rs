@@ -21,27 +21,39 @@ pub fn probe(root: &Path) -> Result<()> {
         )));
     }
     let dir = root.join(format!("probe-{}", std::process::id()));
-    let tried = try_mount(&dir);
+    let tried = try_mount(&dir, &[]);
     if dir.exists() {
         std::fs::remove_dir_all(&dir).map_err(|e| Error::io("remove", &dir, e))?;
     }
     tried.map_err(|e| e.during("overlayfs cannot be used here: skip plugin; use the native snapshotter"))
 }
 
-fn try_mount(dir: &Path) -> Result<()> {
+/// What the driver can do on this machine, as clients know it. It changes no owners: ids are mapped by the mount or not
+/// at all.
+pub fn capabilities(root: &Path) -> Vec<&'static str> {
+    let dir = root.join(format!("probe-ids-{}", std::process::id()));
+    let mapped = try_mount(&dir, &["uidmap=0:1:1", "gidmap=0:1:1"]).is_ok();
+    // What is left of it is in nobody's way.
+    let _ = std::fs::remove_dir_all(&dir);
+    let all = [("remap-ids", mapped), ("only-remap-ids", true), ("rebase", !in_user_namespace())];
+    all.into_iter().filter(|(_, has)| *has).map(|(name, _)| name).collect()
+}
+
+fn try_mount(dir: &Path, options: &[&str]) -> Result<()> {
     for name in ["lower1", "lower2", "upper", "work", "merged"] {
         let path = dir.join(name);
         std::fs::create_dir_all(&path).map_err(|e| Error::io("mkdir", &path, e))?;
     }
     let text = |name: &str| dir.join(name).display().to_string();
+    let directories = [
+        format!("lowerdir={}:{}", text("lower2"), text("lower1")),
+        format!("upperdir={}", text("upper")),
+        format!("workdir={}", text("work")),
+    ];
     let mount = Mount {
         kind: "overlay".into(),
         source: "overlay".into(),
-        options: vec![
-            format!("lowerdir={}:{}", text("lower2"), text("lower1")),
-            format!("upperdir={}", text("upper")),
-            format!("workdir={}", text("work")),
-        ],
+        options: options.iter().map(|o| (*o).to_owned()).chain(directories).collect(),
         ..Mount::default()
     };
     let at = dir.join("merged");

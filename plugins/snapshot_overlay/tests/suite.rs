@@ -42,6 +42,21 @@ fn mounts_are_containerds() {
 }
 
 #[test]
+fn what_clients_are_told() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let silent = open(dir.path());
+    assert!(silent.labels(7).is_empty());
+    let config = snapshot_overlay::Config { upperdir_label: true, ..snapshot_overlay::Config::default() };
+    let driver = snapshot_overlay::open(dir.path().join("overlay"), config).expect("open");
+    let upper = dir.path().join("overlay/snapshots/7/fs").display().to_string();
+    let label = ("containerd.io/snapshot/overlay.upperdir".to_owned(), upper);
+    assert_eq!(driver.labels(7), Labels::from([label]));
+    let capabilities = driver.capabilities();
+    assert!(capabilities.ends_with(&["only-remap-ids", "rebase"]), "{capabilities:?}");
+    assert_eq!(std::fs::read_dir(dir.path().join("overlay")).expect("read").count(), 1, "nothing is left");
+}
+
+#[test]
 fn id_mappings_decide_the_owner() {
     use std::os::unix::fs::MetadataExt;
     let dir = tempfile::tempdir().expect("tempdir");
