@@ -233,7 +233,7 @@ mod tests {
         let annotations = [("long".to_owned(), "x".repeat(1 << 20))].into();
         let state = State { id: "abc".into(), annotations, ..State::default() };
         let run = |hook| Batch { name: "prestart", hooks: &[hook], directory: Path::new("/") }.run(&state);
-        let text = run(shell("sleep 1000", Some(0))).unwrap_err().to_string();
+        let text = run(shell("exec sleep 1000", Some(0))).unwrap_err().to_string();
         assert!(text.ends_with("hook ran past specified timeout of 0.0s"), "{text}");
         run(shell("test $(wc -c) -gt 1000000", None)).unwrap();
         run(shell("exit 0", None)).unwrap();
@@ -244,7 +244,7 @@ mod tests {
         for (hook, expected) in [
             (shell("echo out; echo err >&2; exit 3", None), "exit status 3, stdout: out\n, stderr: err\n"),
             (shell("kill -9 $$", None), "signal: killed, stdout: , stderr: "),
-            (shell("sleep 1000", Some(0)), "hook ran past specified timeout of 0.0s"),
+            (shell("exec sleep 1000", Some(0)), "hook ran past specified timeout of 0.0s"),
             (
                 Hook { path: "/nosuch".into(), ..Hook::default() },
                 "fork/exec /nosuch: no such file or directory",

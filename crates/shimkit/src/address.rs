@@ -1,12 +1,16 @@
 //! Where a shim listens: the socket's name, and what to do when somebody listens there already.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 use model::{Error, Result};
+use rustix::fs::{CWD, FlockOperation, Mode, OFlags, flock, openat};
+use rustix::io::retry_on_intr;
 use sha2::{Digest, Sha256};
+use ttrpc::client_sync::Client;
 
 /// Directory of sockets when the daemon names none.
 pub const SOCKET_DIR: &str = "/run/containerd/s";
@@ -77,6 +81,7 @@ pub fn claim(path: &Path) -> Result<Place> {
             .create(parent)
             .map_err(|e| Error::io("mkdir", parent, e))?;
     }
+    let _alone = lock(path)?;
     for _ in 0..2 {
         match UnixListener::bind(path) {
             Ok(listener) => {
@@ -88,7 +93,7 @@ pub fn claim(path: &Path) -> Result<Place> {
             Err(e) if e.kind() == io::ErrorKind::AddrInUse => {}
             Err(e) => return Err(Error::io("listen", path, e)),
         }
-        if UnixStream::connect(path).is_ok() {
+        if is_served(path) {
             return Ok(Place::Taken);
         }
         match std::fs::remove_file(path) {
@@ -97,6 +102,40 @@ pub fn claim(path: &Path) -> Result<Place> {
         }
     }
     Err(Error::unknown(format!("listen {}: address already in use", path.display())))
+}
+
+/// Removes the socket of a shim that is dead.
+pub fn discard(path: &Path) -> Result<()> {
+    if !path.exists() {
+        return Ok(());
+    }
+    let _alone = lock(path)?;
+    if is_served(path) {
+        return Ok(());
+    }
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(Error::io("remove", path, e)),
+        _ => Ok(()),
+    }
+}
+
+/// Keeps others from claiming and discarding in the socket's directory, where nothing waits: a socket that is bound but
+/// does not listen yet looks dead, and one taken for dead may have been replaced by a living one.
+fn lock(path: &Path) -> Result<OwnedFd> {
+    let dir = path.parent().unwrap_or(Path::new("/"));
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let opened = openat(CWD, dir, flags, Mode::empty()).map_err(|e| Error::io("open", dir, e.into()))?;
+    retry_on_intr(|| flock(&opened, FlockOperation::LockExclusive))
+        .map_err(|e| Error::io("lock", dir, e.into()))?;
+    Ok(opened)
+}
+
+/// Whether a shim listens at `path`; one whose queue is full does.
+fn is_served(path: &Path) -> bool {
+    match Client::connect(path) {
+        Ok(_) => true,
+        Err(e) => e.kind() == io::ErrorKind::WouldBlock,
+    }
 }
 
 /// Leaves a link `s` to the socket's directory in the bundle, so that others find it for cleaning up.
@@ -142,5 +181,26 @@ mod tests {
         drop(listener);
         assert!(matches!(claim(&path).expect("claim"), Place::Free(_)));
         assert!(claim(&dir.path().join("x".repeat(100))).is_err());
+    }
+
+    /// Whoever finds a dead socket, only one gets the place.
+    #[test]
+    fn of_many_one_claims() {
+        let dir = tempfile::tempdir().expect("dir");
+        for round in 0..200 {
+            let path = dir.path().join(format!("s{round}"));
+            drop(UnixListener::bind(&path).expect("bind"));
+            let start = std::sync::Barrier::new(4);
+            let claims: Vec<Place> = std::thread::scope(|scope| {
+                let claim = || {
+                    start.wait();
+                    claim(&path).expect("claim")
+                };
+                let threads: Vec<_> = (0..4).map(|_| scope.spawn(claim)).collect();
+                threads.into_iter().map(|thread| thread.join().expect("join")).collect()
+            });
+            let free = claims.iter().filter(|place| matches!(place, Place::Free(_))).count();
+            assert_eq!(free, 1, "round {round}");
+        }
     }
 }

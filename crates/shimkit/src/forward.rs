@@ -1,7 +1,8 @@
 //! Sends events to the daemon: one queue, one event under way, in order.
 //!
 //! An event the daemon refuses or does not answer in time is sent again, up to five times after one to five seconds,
-//! then given up. While there is no connection events wait; the queue holds the newest 2048.
+//! then given up. While there is no connection events wait; the queue holds the newest 2048. A connection that is lost
+//! is made again at once, and after a pause when the next one is lost too.
 
 use std::collections::VecDeque;
 use std::os::fd::BorrowedFd;
@@ -56,6 +57,8 @@ pub struct Forwarder {
     refusals: u32,
     /// Failed attempts to connect in a row.
     failures: u32,
+    /// Connections lost since an event was taken.
+    losses: u32,
     /// Connections made so far.
     connections: u32,
 }
@@ -71,6 +74,7 @@ impl Forwarder {
             phase: Phase::Idle,
             refusals: 0,
             failures: 0,
+            losses: 0,
             connections: 0,
         }
     }
@@ -130,7 +134,7 @@ impl Forwarder {
         let read = client.write_ready().and_then(|()| client.read_ready());
         let answers = match read {
             Ok(answers) => answers,
-            Err(_) => return self.lost(),
+            Err(_) => return self.lost(now),
         };
         for answer in answers {
             match (&self.phase, answer.result) {
@@ -160,7 +164,7 @@ impl Forwarder {
                 log::warn(&format!("an event cannot be sent: {status}"));
                 self.taken();
             }
-            Err(_) => self.lost(),
+            Err(_) => self.lost(now),
         }
     }
 
@@ -180,17 +184,22 @@ impl Forwarder {
         self.client.as_mut()
     }
 
-    /// The connection broke: the event under way is sent again over a new one at once.
-    fn lost(&mut self) {
+    /// The connection broke: the event at the head is sent again over a new one, the first time at once.
+    fn lost(&mut self, now: Instant) {
         self.client = None;
-        if matches!(self.phase, Phase::Sent { .. }) {
-            self.phase = Phase::Idle;
+        if self.queue.is_empty() || matches!(self.phase, Phase::Pausing { .. }) {
+            return;
         }
+        self.losses += 1;
+        self.phase = match self.losses {
+            1 => Phase::Idle,
+            more => Phase::Pausing { until: now + pause(more - 1) },
+        };
     }
 
     fn taken(&mut self) {
         self.queue.pop_front();
-        (self.refusals, self.failures) = (0, 0);
+        (self.refusals, self.failures, self.losses) = (0, 0, 0);
         self.phase = Phase::Idle;
         if self.queue.is_empty() {
             self.queue = VecDeque::new();
@@ -302,6 +311,29 @@ mod tests {
         drop(connection);
         forwarder.step(now);
         assert_eq!(one(&mut daemon.accept()).payload[..], [1]);
+    }
+
+    #[test]
+    fn a_peer_that_only_hangs_up_is_not_pestered() {
+        let daemon = Daemon::new();
+        let mut forwarder = daemon.forwarder();
+        let mut now = Instant::now();
+        forwarder.push(vec![1].into());
+        forwarder.step(now);
+        for seconds in [0, 0, 1] {
+            now += Duration::from_secs(seconds);
+            forwarder.step(now);
+            drop(daemon.accept());
+            forwarder.step(now);
+        }
+        forwarder.step(now + Duration::from_secs(1));
+        assert!(accept(&daemon.listener).expect("accept").is_none(), "the second pause is two seconds");
+        forwarder.step(now + Duration::from_secs(2));
+        let mut connection = daemon.accept();
+        let call = one(&mut connection);
+        connection.respond(call.stream_id, Ok(Bytes::new())).expect("respond");
+        forwarder.step(now);
+        assert!(forwarder.is_empty() && forwarder.losses == 0);
     }
 
     #[test]

@@ -56,6 +56,8 @@ impl Job {
             .map_err(|e| Error::unknown(e.to_string()))?;
         let child = fork(move || {
             kernel::signal::reset();
+            // A hook or runtime that does not read what it is told is no reason to die.
+            kernel::signal::ignore(libc::SIGPIPE);
             let settled = trace::during("job.settle", "", || settle(given, &sink));
             let output = settled.and_then(|()| work());
             write_all(&sink, &encode(output));

@@ -15,7 +15,7 @@ use model::{Error, Result};
 use oci::runtime::Process as Document;
 
 use crate::container::{Container, Exited, Key, Process, Reply};
-use crate::dispatch::Asked;
+use crate::dispatch::{Asked, not_created};
 use crate::job::{Given, Job};
 use crate::log;
 use crate::orders::{FailedLaunch, Purpose};
@@ -28,6 +28,7 @@ use crate::stdio::logger::{Logger, Report};
 use crate::stdio::open::{Kept, Opened, READY_SECS};
 use crate::stdio::target::Request;
 use crate::streams::Moving;
+use crate::timers::TimerId;
 
 /// A process to be launched.
 #[derive(Debug)]
@@ -44,6 +45,14 @@ pub struct Launch {
     pub opened: Opened,
     /// What the runtime is asked for.
     pub what: What,
+}
+
+/// A launch that waits for its logging program.
+#[derive(Debug)]
+pub struct Staged {
+    launch: Launch,
+    /// Rings when that program took too long.
+    timer: TimerId,
 }
 
 /// What the runtime is asked for.
@@ -92,8 +101,8 @@ impl Shim {
                     .map_err(|e| Error::io("watch", "the logging binary", e))?;
                 self.sources.insert(token, Source::Report(launch.key.clone()));
                 let until = Instant::now() + Duration::from_secs(READY_SECS);
-                self.timers.set(until, Alarm::Report(launch.key.clone()));
-                self.staged.insert(launch.key.clone(), launch);
+                let timer = self.timers.set(until, Alarm::Report(launch.key.clone()));
+                self.staged.insert(launch.key.clone(), Staged { launch, timer });
                 return Ok(());
             }
         }
@@ -102,9 +111,8 @@ impl Shim {
 
     /// A logging program has written or gone.
     pub(crate) fn report(&mut self, key: &Key) {
-        let Some(logger) = self.staged.get_mut(key).and_then(|l| l.opened.kept.logger.as_mut()) else {
-            return;
-        };
+        let Some(staged) = self.staged.get_mut(key) else { return };
+        let Some(logger) = &mut staged.launch.opened.kept.logger else { return };
         match logger.report() {
             Report::Pending => {}
             Report::Ready => {
@@ -132,7 +140,10 @@ impl Shim {
 
     fn unstage(&mut self, key: &Key) -> Option<Launch> {
         self.sources.retain(|_, source| *source != Source::Report(key.clone()));
-        self.staged.remove(key)
+        let Staged { launch, timer } = self.staged.remove(key)?;
+        // Left to ring, it would mean the next process of that name.
+        self.timers.cancel(timer);
+        Some(launch)
     }
 
     fn launch_now(&mut self, launch: Launch) -> Result<()> {
@@ -234,9 +245,9 @@ impl Shim {
         let pid = made.pid;
         let (pumps, terminal) = (std::mem::take(&mut kept.pumps), kept.terminal.take());
         let moving = Moving { pumps, terminal: terminal.zip(console) };
-        self.pids.insert(pid, key.clone());
         match what {
             What::Create(creation) => {
+                self.pids.insert(pid, key.clone());
                 let mut init = Process::recorded(request, Bytes::new());
                 (init.pid, init.kept) = (pid, kept);
                 self.creating.retain(|id| *id != key.container);
@@ -246,19 +257,35 @@ impl Shim {
                 self.created(&key, reply, creation.rootfs);
             }
             What::Exec(_) => {
-                let Some(process) = self.process(&key) else { return };
+                let Some(process) = self.process(&key) else {
+                    let logger = kept.logger.map(|logger| logger.pid);
+                    return self.disown(pid, logger, reply);
+                };
                 if process.input_closed {
                     kept.stdin_holder = None;
                 }
                 (process.pid, process.kept, process.starting) = (pid, kept, false);
                 process.state = process.state.next(Event::Started).unwrap_or(process.state);
                 process.document = Bytes::new();
+                self.pids.insert(pid, key.clone());
                 self.attach(&key, moving);
                 self.exec_started(&key, reply);
             }
         }
         self.meet_stray(pid);
         self.release_held(&key);
+    }
+
+    /// Ends a process whose container was removed while it was being added.
+    fn disown(&mut self, pid: i32, logger: Option<i32>, reply: Reply) {
+        if !self.strays.iter().any(|(exit, _)| exit.pid == pid) {
+            signal(pid, libc::SIGKILL);
+        }
+        if let Some(logger) = logger {
+            self.kill_logger(logger);
+        }
+        self.answer(reply, Err(not_created()));
+        self.forget_strays();
     }
 
     /// An exit that was noticed before its process was known.

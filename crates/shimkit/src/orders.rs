@@ -165,16 +165,21 @@ impl Shim {
             OrderVerb::Checkpoint(wanted) => spawn(|| checkpoint::dump(&site, wanted)),
         };
         let job = spawned?;
-        container.busy = true;
-        let key = Key::init(id);
         let (reply, deadline) = (order.reply, order.deadline);
-        match &order.verb {
-            OrderVerb::Start => container.init.starting = true,
-            OrderVerb::Pause => pass(&mut container.init.state, Event::PauseBegun),
-            OrderVerb::Delete => self.begin_deletion(&key, reply),
-            _ => {}
+        let of = |verb| admission(&order.verb) == verb;
+        let (starts, pauses, deletes) = (of(Verb::Start), of(Verb::Pause), of(Verb::Delete));
+        self.work(job, deadline, Purpose::Order(id.to_owned(), Box::new(order)))?;
+        // Only now: what is not under way never ends and would hold up all that comes after it.
+        let container = self.containers.get_mut(id).ok_or_else(not_created)?;
+        container.busy = true;
+        container.init.starting |= starts;
+        if pauses {
+            pass(&mut container.init.state, Event::PauseBegun);
         }
-        self.work(job, deadline, Purpose::Order(id.to_owned(), Box::new(order)))
+        if deletes {
+            self.begin_deletion(&Key::init(id), reply);
+        }
+        Ok(())
     }
 
     fn ordered(&mut self, id: &str, order: Order, output: Output) {

@@ -5,8 +5,11 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use rustix::fs::FileType;
 use rustix::io::Errno;
 use rustix::pipe::{SpliceFlags, splice};
+
+use crate::log;
 
 /// Bytes moved at once through memory.
 const BUFFER_BYTES: usize = 4 << 10;
@@ -33,8 +36,22 @@ pub enum Waiting {
 pub enum Method {
     /// Read and write.
     Copy,
+    /// Read, and append to a file. While that takes nothing the bytes are lost: a full disk ends no process.
+    Append,
     /// splice(2); both ends are pipes.
     Splice,
+}
+
+impl Method {
+    /// How bytes get from anywhere to `sink`.
+    pub fn to(sink: impl AsFd) -> Self {
+        let found = rustix::fs::fstat(sink).map(|found| FileType::from_raw_mode(found.st_mode));
+        if matches!(found, Ok(FileType::Fifo | FileType::Socket) | Err(_)) {
+            Self::Copy
+        } else {
+            Self::Append
+        }
+    }
 }
 
 /// One direction between two non-blocking descriptors.
@@ -44,12 +61,14 @@ pub struct Pump {
     sink: OwnedFd,
     method: Method,
     held: Vec<u8>,
+    /// Bytes were lost.
+    lossy: bool,
 }
 
 impl Pump {
     /// A pump between two descriptors, which should not block.
     pub fn new(source: OwnedFd, sink: OwnedFd, method: Method) -> Self {
-        Self { source, sink, method, held: Vec::new() }
+        Self { source, sink, method, held: Vec::new(), lossy: false }
     }
 
     /// The descriptor bytes come from.
@@ -66,7 +85,7 @@ impl Pump {
     pub fn run(&mut self) -> Waiting {
         for _ in 0..ROUNDS {
             let moved = match self.method {
-                Method::Copy => self.copy(),
+                Method::Copy | Method::Append => self.copy(),
                 Method::Splice => self.splice(),
             };
             if let Err(waiting) = moved {
@@ -98,10 +117,25 @@ impl Pump {
                     self.held = left.to_vec();
                     return Err(Waiting::Sink);
                 }
+                Err(error) if self.method == Method::Append => {
+                    self.lose(error);
+                    return Ok(());
+                }
                 Err(_) => return Err(Waiting::Ended),
             }
         }
         Ok(())
+    }
+
+    /// What was read is lost; what comes next is tried again.
+    fn lose(&mut self, error: Errno) {
+        if !self.lossy {
+            self.lossy = true;
+            log::warn(&format!(
+                "output is lost while its file cannot be written: {}",
+                kernel::strerror(error)
+            ));
+        }
     }
 
     fn write_held(&mut self) -> Result<(), Waiting> {
@@ -185,6 +219,19 @@ mod tests {
             }
             assert_eq!(seen, filled + more, "{method:?}");
         }
+    }
+
+    #[test]
+    fn a_file_that_takes_nothing_does_not_end_it() {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("open");
+        let (source, writer) = pipe();
+        fill(&writer);
+        assert_eq!((Method::to(&full), Method::to(&source)), (Method::Append, Method::Copy));
+        let mut pump = Pump::new(source, full.into(), Method::Append);
+        assert_eq!(pump.run(), Waiting::Source);
+        assert_ne!(fill(&writer), 0, "there is room again");
+        drop(writer);
+        while pump.run() != Waiting::Ended {}
     }
 
     #[test]

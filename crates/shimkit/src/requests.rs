@@ -191,6 +191,10 @@ impl Shim {
         if process.pid == 0 {
             return Err(Error::failed_precondition("process not created"));
         }
+        if process.held.is_some() && !request.all {
+            // Reaped, though not told yet: its number may be a stranger's.
+            return Err(Error::not_found("process already finished"));
+        }
         if !request.exec_id.is_empty() {
             process.state.admit_exec(Verb::Kill)?;
             return send(process, number).map_err(|text| kill_error(&text)).map(|()| Some(Vec::new()));

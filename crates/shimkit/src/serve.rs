@@ -20,7 +20,7 @@ use wire::Any;
 use wire::api::task_v3::{DeleteResponse, ShutdownRequest, task_methods};
 use wire::api::types::{RuntimeInfo, RuntimeVersion};
 
-use crate::address::{Group, Place, SOCKET_DIR, claim, link_dir};
+use crate::address::{Group, Place, SOCKET_DIR, claim, discard, link_dir};
 use crate::bootstrap::{self, Environment, INPUT_BYTES, Params};
 use crate::events::timestamp;
 use crate::flags::{Action, Flags};
@@ -295,7 +295,11 @@ fn remove_dead_socket(flags: &Flags, bundle: &Path) {
         Ok(mut shim) => ask_to_end(&mut shim, &flags.id),
         // Its queue of connections is full: it lives.
         Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => {}
-        Err(_) => remove_socket(&path),
+        Err(_) => {
+            if let Err(error) = discard(&path) {
+                log::warn(error.text());
+            }
+        }
     }
 }
 

@@ -18,7 +18,7 @@ use crate::container::{Container, Key, Reply};
 use crate::events::{TaskEvent, envelope};
 use crate::forward::{Forwarder, Link};
 use crate::job::Job;
-use crate::launch::Launch;
+use crate::launch::Staged;
 use crate::log;
 use crate::orders::Purpose;
 use crate::poller::{Interest, Poller, Token};
@@ -27,6 +27,9 @@ use crate::timers::{TimerId, Timers};
 
 /// How long events may take to leave when the shim is asked to end.
 const FLUSH: Duration = Duration::from_secs(4);
+
+/// How long no client is taken after one could not be.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Who becomes ready.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +57,8 @@ pub enum Source {
 /// What time brings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Alarm {
+    /// Clients are taken again.
+    Accept,
     /// The caller of a job gives up.
     Job(i32),
     /// Output is waited for no longer.
@@ -115,7 +120,7 @@ pub struct Shim {
     /// Those of them that the daemon gave up: they are taken away again, and the shim ends.
     pub(crate) abandoned: BTreeSet<String>,
     /// Launches that wait for a logging program.
-    pub(crate) staged: BTreeMap<Key, Launch>,
+    pub(crate) staged: BTreeMap<Key, Staged>,
     pub(crate) jobs: BTreeMap<i32, Working>,
     /// Children of jobs that are done, on their way out.
     pub(crate) leaving: BTreeSet<i32>,
@@ -228,6 +233,7 @@ impl Shim {
 
     fn alarm(&mut self, alarm: Alarm) {
         match alarm {
+            Alarm::Accept => self.watch_listener(Interest::Read),
             Alarm::Job(pid) => {
                 if let Some(working) = self.jobs.get_mut(&pid) {
                     working.overdue = true;
@@ -279,6 +285,7 @@ impl Shim {
             ("containers", self.containers.len()),
             ("clients", self.clients.len()),
             ("jobs", self.jobs.len()),
+            ("timers", self.timers.count()),
             ("pumps", self.pumps.len()),
             ("sources", self.sources.len()),
         ];
@@ -286,8 +293,8 @@ impl Shim {
     }
 
     fn take_clients(&mut self) {
-        let Some(listener) = &self.listener else { return };
         loop {
+            let Some(listener) = &self.listener else { return };
             match accept(listener) {
                 Ok(Some(connection)) => {
                     let Ok(token) = self.poller.add(&connection, Interest::Read) else { continue };
@@ -295,8 +302,24 @@ impl Shim {
                     self.clients.insert(token, Client { connection, interest: Interest::Read });
                 }
                 Ok(None) => return,
-                Err(e) => return log::error(&format!("accept: {e}")),
+                Err(e) => {
+                    // Mostly want of descriptors: the client stays in the queue, which would wake the loop for ever.
+                    log::error(&format!("no client is taken for {PAUSE:?}: accept: {e}"));
+                    self.watch_listener(Interest::HangUp);
+                    self.timers.set(Instant::now() + PAUSE, Alarm::Accept);
+                    return;
+                }
             }
+        }
+    }
+
+    fn watch_listener(&mut self, interest: Interest) {
+        let Some(listener) = &self.listener else { return };
+        let token = self.sources.iter().find(|(_, source)| **source == Source::Listener);
+        if let Some((token, _)) = token
+            && let Err(e) = self.poller.modify(listener, *token, interest)
+        {
+            log::error(Error::io("watch", &self.socket, e).text());
         }
     }
 

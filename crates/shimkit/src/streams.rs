@@ -52,7 +52,8 @@ impl Shim {
 
     fn attach_terminal(&mut self, key: &Key, ends: TerminalEnds, master: OwnedFd) -> Result<()> {
         set_blocking(&master, Blocking::No).map_err(|e| Error::unknown(e.to_string()))?;
-        let output = Pump::new(duplicate(&master)?, ends.stdout, Method::Copy);
+        let method = Method::to(&ends.stdout);
+        let output = Pump::new(duplicate(&master)?, ends.stdout, method);
         self.add_pump(key, output, Direction::Out);
         if let Some(stdin) = ends.stdin {
             let input = Pump::new(stdin, duplicate(&master)?, Method::Copy);

@@ -36,6 +36,11 @@ impl<T> Timers<T> {
         }
     }
 
+    /// How many are set.
+    pub fn count(&self) -> usize {
+        self.set.len()
+    }
+
     /// Time until the next one rings; `None` when none is set.
     pub fn wait(&self, now: Instant) -> Option<Duration> {
         self.set.iter().map(|timer| timer.1.saturating_duration_since(now)).min()

@@ -1,9 +1,9 @@
-//! A program that takes a process's output: `binary://` and `binary-v2://`.
+//! A program that takes a process's output: `binary://` and `binary-v2://`; and for `file://` a copy of ourselves.
 //!
-//! It gets the reading ends of the process's own pipes as descriptors 3 and 4, and as 5 a pipe on which it reports,
+//! A program gets the reading ends of the process's own pipes as descriptors 3 and 4, and as 5 a pipe on which it reports,
 //! by a byte or by closing it, that it is ready.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -13,6 +13,8 @@ use kernel::process::{close_all_except, fork, install_fd};
 use model::{Error, Result};
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use rustix::pipe::{PipeFlags, pipe_with};
+
+use crate::pump::{Method, Pump, Waiting};
 
 /// What to run.
 #[derive(Clone, Copy, Debug)]
@@ -109,6 +111,24 @@ fn run(program: Program<'_>, identity: Identity<'_>) -> i32 {
 }
 
 impl Logger {
+    /// A child that appends to a file all that comes out of a pipe, then ends. It costs a process, but a file on a disk
+    /// that hangs holds up only those who write to it, not the shim with all the containers of its group.
+    pub fn copying(source: OwnedFd, sink: OwnedFd) -> Result<Self> {
+        let child = fork(move || {
+            kernel::signal::reset();
+            // Asked to end before the end of output, it would lose some.
+            kernel::signal::ignore(libc::SIGTERM);
+            if close_all_except(&[source.as_raw_fd(), sink.as_raw_fd()]).is_err() {
+                return 1;
+            }
+            let mut pump = Pump::new(source, sink, Method::Append);
+            while pump.run() != Waiting::Ended {}
+            0
+        });
+        let child = child.map_err(|e| Error::unknown(e.to_string()))?;
+        Ok(Self { pid: child.pid, ready: None, must_report: false })
+    }
+
     /// Looks whether the program has said that it is ready.
     pub fn report(&mut self) -> Report {
         let Some(ready) = &self.ready else { return Report::Ready };

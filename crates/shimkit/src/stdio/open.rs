@@ -3,7 +3,7 @@
 //! A fifo is handed to the process itself, so nothing is copied and a container outlives its shim. The shim keeps a
 //! second end of it: a reader, so that the process never writes into a closed pipe and the end of all writers shows
 //! as a hang-up, and a writer of standard input until the client closes it. Plain files are never handed out, since a
-//! process could cut them short; a pipe and a pump stand between. No open here waits.
+//! process could cut them short; a pipe and a pump stand between, for log files in a child. No open here waits.
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt};
@@ -143,7 +143,7 @@ impl Wanted<'_> {
             return Ok(sink);
         }
         let (source, end) = self.output_pipe()?;
-        kept.pumps.push(Pump::new(source, sink, if fifo { Method::Splice } else { Method::Copy }));
+        kept.pumps.push(Pump::new(source, sink, if fifo { Method::Splice } else { Method::Append }));
         Ok(end)
     }
 
@@ -182,9 +182,11 @@ impl Wanted<'_> {
         }
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND;
         let sink = open(path, flags).map_err(|e| e.during(INIT_IO))?;
-        let (source, stdout) = self.output_pipe()?;
+        let (source, stdout) = pipe(PipeFlags::CLOEXEC)?;
+        self.own(&stdout)?;
         let stderr = duplicate(&stdout)?;
-        let kept = Kept { pumps: vec![Pump::new(source, sink, Method::Copy)], ..Kept::default() };
+        let logger = Logger::copying(source, sink).map_err(|e| e.during(INIT_IO))?;
+        let kept = Kept { logger: Some(logger), ..Kept::default() };
         Ok(Opened { ends: Ends { stdin: null()?, stdout, stderr }, kept })
     }
 
