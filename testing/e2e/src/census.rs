@@ -1,4 +1,5 @@
-//! What a container may leave behind, counted: mounts, cgroups, network namespaces, processes, sockets, bundles.
+//! What a container may leave behind, counted: mounts, cgroups, network namespaces, processes, sockets and their files,
+//! bundles, snapshots, blobs.
 //!
 //! A census is a set of lines, so that a difference names the thing that was left and not only its number.
 
@@ -10,6 +11,9 @@ use std::path::{Path, PathBuf};
 /// Names of our programs and of those the tests run beside them.
 const OURS: [&str; 8] =
     ["gantryd", "gantry", "gantry-shim", "gantry-oci", "containerd", "containerd-shim", "runc", "ctr"];
+
+/// Where bundles and work directories lie, in the daemon's state and in its root.
+const TASKS: &str = "io.containerd.runtime.v2.task";
 
 /// Everything counted at one moment, each thing as one line.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -37,7 +41,7 @@ impl Census {
         census.sockets(|path| path.contains("containerd") || path.contains("gantry"));
         // Not `/run/containerd/fifo`: what lies there is the clients', and the real `ctr` leaves some behind.
         census.directories("state", Path::new("/run/containerd/runc"), 2);
-        census.directories("state", Path::new("/run/containerd/s"), 1);
+        census.files("state", Path::new("/run/containerd/s"));
         census
     }
 
@@ -55,16 +59,31 @@ impl Census {
             census.add("process", &format!("{} {}", process.pid, process.command));
         }
         census.sockets(|path| path.contains(&text));
+        census.files("socketfile", &dir.join("s"));
         for namespace in namespaces {
-            census.directories("bundle", &dir.join("state/io.containerd.runtime.v2.task").join(namespace), 1);
+            census.directories("bundle", &dir.join("state").join(TASKS).join(namespace), 1);
+            census.directories("work", &dir.join("root").join(TASKS).join(namespace), 1);
         }
-        census.directories("snapshot", &dir.join("root/io.containerd.snapshotter.v1.overlayfs/snapshots"), 1);
-        census.files("blob", &dir.join("root/io.containerd.content.v1.content/blobs/sha256"));
-        census.directories("ingest", &dir.join("root/io.containerd.content.v1.content/ingest"), 1);
+        let root = |path: &str| dir.join("root").join(path);
+        census.directories("snapshot", &root("io.containerd.snapshotter.v1.overlayfs/snapshots"), 1);
+        census.directories("snapshot", &root("io.containerd.snapshotter.v1.native/snapshots"), 1);
+        census.files("blob", &root("io.containerd.content.v1.content/blobs/sha256"));
+        census.directories("ingest", &root("io.containerd.content.v1.content/ingest"), 1);
+        census.directories("temporary", &root("tmpmounts"), 1);
+        // Where a test lets its clients put their fifos.
+        census.directories("fifo", &dir.join("fifo"), 1);
         for namespace in namespaces {
             census.directories("runtime", &Path::new("/run/containerd/runc").join(namespace), 1);
         }
         census
+    }
+
+    /// Whether something is on its way out: a daemon hides a directory before it removes what lies in it.
+    pub fn in_motion(&self) -> bool {
+        let hidden = |thing: &String| thing.rsplit('/').next().is_some_and(|name| name.starts_with('.'));
+        self.things
+            .iter()
+            .any(|thing| ["bundle ", "work "].iter().any(|k| thing.starts_with(k)) && hidden(thing))
     }
 
     /// How many things of one kind there are.
@@ -85,8 +104,15 @@ impl Census {
     fn mounts(&mut self, wanted: impl Fn(&str) -> bool) {
         let text = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
         for line in text.lines().filter(|l| wanted(l)) {
-            let words: Vec<&str> = line.split(' ').collect();
-            self.add("mount", words.get(4).unwrap_or(&line));
+            let path = line.split(' ').nth(4).unwrap_or(line);
+            // Mounts may lie upon each other.
+            let mut number = 1;
+            while !self.things.insert(match number {
+                1 => format!("mount {path}"),
+                _ => format!("mount {path} ({number})"),
+            }) {
+                number += 1;
+            }
         }
     }
 
