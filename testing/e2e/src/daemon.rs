@@ -2,7 +2,8 @@
 //!
 //! `GANTRY_E2E_DAEMON=containerd` puts a real containerd in gantryd's place; the tests are the same.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -115,12 +116,17 @@ impl Daemon {
 
     /// The same with other settings.
     pub fn start_with(start: Start) -> Result<Self> {
+        // Short, because a socket's path has room for 107 bytes and a shim's is 64 digits long. Everybody may pass: a
+        // user namespace's root is nobody here.
+        let dir = tempfile::Builder::new()
+            .prefix("gantry-")
+            .permissions(Permissions::from_mode(0o711))
+            .tempdir_in("/tmp")
+            .context("create a daemon's directory below /tmp")?
+            .keep();
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let unique = format!("{}-{number}", std::process::id());
-        // Short, because a socket's path has room for 107 bytes and a shim's is 64 digits long.
-        let dir = PathBuf::from(format!("/tmp/gantry-{unique}"));
-        fs::create_dir_all(dir.join("bin")).with_context(|| format!("create {}", dir.display()))?;
+        let unique = format!("{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        fs::create_dir(dir.join("bin")).with_context(|| format!("create {}/bin", dir.display()))?;
         let mut daemon =
             Self { start, dir, namespace: format!("e2e-{unique}"), child: None, finished: false };
         daemon.write_config()?;

@@ -11,7 +11,7 @@ use e2e::{Client, Daemon, Kind};
 scenarios!(devices, running_out_of_memory, limits_and_counters, one_group_for_all);
 
 /// Whether there is nothing but version 2.
-fn only_version_2() -> bool {
+pub(crate) fn only_version_2() -> bool {
     Path::new("/sys/fs/cgroup/cgroup.controllers").exists()
 }
 

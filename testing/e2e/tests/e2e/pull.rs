@@ -411,7 +411,69 @@ fn a_manifest_that_is_none() -> Result<()> {
         true => Answer { body: b"<html>".to_vec(), ..answer },
         false => answer,
     };
-    refused(samples::busybox(BUSYBOX)?, bend, &["sha256:"])
+    let archive = samples::busybox(BUSYBOX)?;
+    let digest = archive.manifest()["digest"].as_str().unwrap_or_default().to_owned();
+    let other = e2e::image::digest_of(b"<html>");
+    let words =
+        [format!("manifest-{digest}"), format!("unexpected commit digest {other}, expected {digest}")];
+    refused(archive, bend, &[&words[0], &words[1]])
+}
+
+/// Asked for one digest, the registry gives another manifest, sound in itself: who named a digest gets that or nothing.
+#[test]
+fn another_manifest_than_the_one_named() -> Result<()> {
+    let daemon = daemon()?;
+    let before = daemon.census();
+    let named = samples::busybox(BUSYBOX)?;
+    let mut recipe = samples::busybox_recipe(BUSYBOX)?;
+    recipe.layers.truncate(1);
+    let mut other = recipe.bake();
+    let digests = [&named, &other].map(|a| a.manifest()["digest"].as_str().unwrap_or_default().to_owned());
+    let body = other.blobs.pop().context("the manifest is last")?.bytes;
+    let path = format!("/manifests/{}", digests[0]);
+    let mut both = named;
+    both.blobs.extend(other.blobs);
+    let script = serve(both, move |asked, answer| match asked.path.contains(&path) {
+        true => Answer { body: body.clone(), headers: Vec::new(), ..answer }
+            .with("Content-Type", "application/vnd.oci.image.manifest.v1+json"),
+        false => answer,
+    })?;
+    let reference = format!("{}/liar/image@{}", script.address(), digests[0]);
+    let words = format!("unexpected commit digest {}, expected {}", digests[1], digests[0]);
+    daemon.refuses(&["images", "pull", &reference], &[&words])?;
+    if daemon.kind() == Kind::Gantry {
+        daemon.nothing_since(&before)?;
+    }
+    nothing_came_of_it(&daemon)?;
+    daemon.finish()
+}
+
+/// A registry that takes a request and says nothing: other requests go on, and the client may leave.
+#[test]
+fn a_registry_that_is_silent() -> Result<()> {
+    let daemon = daemon()?;
+    daemon.import_busybox()?;
+    let before = daemon.census();
+    let (end, ends) = std::sync::mpsc::channel::<()>();
+    let (asked, was_asked) = std::sync::mpsc::channel();
+    let ends = std::sync::Mutex::new(ends);
+    let script = Script::start(move |_| {
+        let _ = asked.send(());
+        // Until the test is done with it.
+        let _ = ends.lock().map(|ends| ends.recv());
+        Answer::status(500)
+    })?;
+    let reference = format!("{}/silent/image:1", script.address());
+    let pulling = daemon.follow(&["images", "pull", &reference])?;
+    was_asked.recv_timeout(e2e::program::DEADLINE).context("nobody asks the registry")?;
+    daemon.ok(&["run", "--rm", BUSYBOX, "one", "true"])?;
+    daemon.ok(&["images", "tag", BUSYBOX, "other:1"])?;
+    daemon.ok(&["images", "rm", "other:1"])?;
+    daemon.ok(&["content", "ls"])?;
+    pulling.kill()?;
+    drop(end);
+    daemon.nothing_since(&before)?;
+    daemon.finish()
 }
 
 /// A config that is said to be larger than any config is not even asked for.

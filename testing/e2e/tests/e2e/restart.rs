@@ -113,8 +113,11 @@ fn a_second_daemon_is_refused() -> Result<()> {
     let root = daemon.dir().join("root");
     let mut command = daemon.command()?;
     command.arg("--state").arg(daemon.dir().join("state2")).arg("--address").arg(daemon.dir().join("sock2"));
-    let second = Program::from(command).refuse(&[&root.to_string_lossy()])?;
-    ensure!(second.stderr.contains("another") || second.stderr.contains("in use"), "{second}");
+    let (root, pid) = (root.display(), daemon.pid()?);
+    let refusal = format!(
+        "root {root} is in use by another gantryd (pid {pid}); stop it, or start with another --root"
+    );
+    Program::from(command).refuse(&[&refusal])?;
     daemon.ok(&["version"])?;
     daemon.finish()
 }

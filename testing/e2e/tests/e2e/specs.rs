@@ -1,8 +1,8 @@
 //! Containers that cannot run: the refusal names the thing and the step, and nothing is left.
 
 use anyhow::{Result, ensure};
-use e2e::Daemon;
 use e2e::samples::BUSYBOX;
+use e2e::{Client, Daemon};
 
 scenarios!(
     no_such_command,
@@ -40,7 +40,7 @@ fn not_a_program(daemon: Daemon) -> Result<()> {
 
 fn no_such_user(daemon: Daemon) -> Result<()> {
     // The real client says that no users were found, ours names the one that was asked for.
-    let word = if daemon.whose_client() == e2e::Client::Ctr { "no users found" } else { "nobody-here" };
+    let word = if daemon.whose_client() == Client::Ctr { "no users found" } else { "nobody-here" };
     refused(daemon, &["--user", "nobody-here"], &["true"], &[word])
 }
 
@@ -65,9 +65,14 @@ fn a_bad_directory(daemon: Daemon) -> Result<()> {
 fn a_bad_id(daemon: Daemon) -> Result<()> {
     daemon.import_busybox()?;
     let before = daemon.census();
-    for id in ["../../up", "a/b", "-", ""] {
-        daemon.refuses(&["run", "--rm", BUSYBOX, id, "true"], &[])?;
+    for id in ["../../up", "a/b", "-"] {
+        let named = format!("container.ID: identifier {id:?} must match");
+        daemon.refuses(&["run", "--rm", BUSYBOX, id, "true"], &["create container", &named])?;
     }
+    // The real client does not even ask.
+    let word =
+        if daemon.whose_client() == Client::Ctr { "container id must be provided" } else { "required" };
+    daemon.refuses(&["run", "--rm", BUSYBOX, "", "true"], &[word])?;
     daemon.nothing_since(&before)?;
     daemon.finish()
 }

@@ -236,6 +236,13 @@ fn snapshots_made_and_committed(daemon: Daemon) -> Result<()> {
     daemon.finish()
 }
 
+/// How many bytes an empty directory has on this disk.
+fn empty(daemon: &Daemon) -> Result<u64> {
+    let dir = daemon.dir().join("empty");
+    std::fs::create_dir(&dir)?;
+    Ok(std::os::unix::fs::MetadataExt::blocks(&std::fs::metadata(&dir)?) * 512)
+}
+
 /// `snapshots info`, `label`, `usage`.
 fn snapshots_told_of(daemon: Daemon) -> Result<()> {
     let snapshots = |words: &[&str]| daemon.ok(&[&["snapshots"], words].concat());
@@ -256,9 +263,13 @@ fn snapshots_told_of(daemon: Daemon) -> Result<()> {
 
     let all = snapshots(&["usage"])?;
     ensure!(all.lines()[0].split_whitespace().eq(["KEY", "SIZE", "INODES"]), "{all}");
-    ensure!(all.row("base")?[1..] == ["4.0", "KiB", "1"] && all.row("top").is_ok(), "{all}");
+    ensure!(all.row("base")?.last() == Some(&"1") && all.row("top").is_ok(), "{all}");
+    let empty = empty(&daemon)?;
+    if empty == 4096 {
+        ensure!(all.row("base")?[1..] == ["4.0", "KiB", "1"], "{all}");
+    }
     let one = snapshots(&["usage", "-b", "base"])?;
-    ensure!(one.rows() == [["base", "4096", "1"]], "{one}");
+    ensure!(one.rows() == [["base", &*empty.to_string(), "1"]], "{one}");
     daemon.refuses(&["snapshots", "usage", "nope"], &["nope", "not found"])?;
     daemon.refuses(&["snapshots", "--snapshotter", "nope", "ls"], &["nope"])?;
     daemon.finish()
@@ -316,7 +327,7 @@ fn unpacked_by_digest(daemon: Daemon) -> Result<()> {
     daemon.finish()
 }
 
-/// `leases create` and `leases rm`: what a lease holds goes with it.
+/// `leases create` and `leases rm`. (What a lease holds: `compat/client`, for no word here puts anything under one.)
 fn leases(daemon: Daemon) -> Result<()> {
     ensure!(daemon.ok(&["leases", "create", "--id", "one", "colour=red"])?.lines() == ["one"]);
     daemon.refuses(&["leases", "create", "--id", "one"], &["one", "already exists"])?;
@@ -333,9 +344,6 @@ fn leases(daemon: Daemon) -> Result<()> {
         |id: &str| Ok::<_, anyhow::Error>(listed.row(id)?.last().copied().unwrap_or_default().to_owned());
     ensure!(labels("one")?.starts_with("colour=red,containerd.io/gc.expire="), "{listed}");
     ensure!(labels(made)? == "-" && labels("short")?.starts_with("containerd.io/gc.expire="), "{listed}");
-
-    let path = daemon.dir().join("image.tar");
-    samples::busybox(BUSYBOX)?.write(&path)?;
     ensure!(daemon.ok(&["leases", "rm", "one"])?.lines() == ["one"]);
     daemon.refuses(&["leases", "rm", "one"], &["one", "not found"])?;
     ensure!(daemon.ok(&["leases", "rm", "--sync", made, "short"])?.lines() == [made, "short"]);
@@ -367,7 +375,10 @@ fn in_json() -> Result<()> {
     let bind = asked(&["snapshots", "prepare", "work"])?;
     ensure!(bind[0]["Type"] == "bind", "{bind}");
     is(asked(&["snapshots", "mounts", "/mnt", "work"])?, bind)?;
-    is(asked(&["snapshots", "usage", "work"])?, json!([{ "key": "work", "size": 4096, "inodes": 1 }]))?;
+    is(
+        asked(&["snapshots", "usage", "work"])?,
+        json!([{ "key": "work", "size": empty(&daemon)?, "inodes": 1 }]),
+    )?;
     ensure!(asked(&["snapshots", "label", "work", "a=b"])?["a"] == "b");
     ensure!(asked(&["snapshots", "unpack", &manifest])?["digest"] == *manifest);
     let lease = asked(&["leases", "create", "--id", "one", "-x", "0", "a=b"])?;
