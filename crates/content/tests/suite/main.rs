@@ -183,6 +183,30 @@ fn an_aborted_ingest_cannot_be_committed_by_its_writer() {
 }
 
 #[test]
+fn a_write_that_a_full_disk_cuts_short_leaves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let small = kernel::mount::Mount {
+        kind: "tmpfs".into(),
+        source: "tmpfs".into(),
+        options: vec!["size=64k".into()],
+        ..kernel::mount::Mount::default()
+    };
+    small.mount(dir.path()).unwrap();
+    let result = std::panic::catch_unwind(|| {
+        let store = Store::open(dir.path().join("content")).unwrap();
+        let mut writer = store.ingest(&ingest("r")).unwrap();
+        writer.write(b"a").unwrap();
+        assert_eq!(writer.write(&[0; 256 << 10]).unwrap_err().kind(), Kind::ResourceExhausted);
+        assert_eq!(store.status("r").unwrap().offset, 1);
+        writer.write(b"b").unwrap();
+        let digest = writer.commit(2, Digest::of(b"ab").as_str()).unwrap();
+        assert_eq!(store.open(&digest).unwrap().size(), 2);
+    });
+    kernel::mount::unmount(dir.path(), kernel::mount::Detach::Yes).unwrap();
+    result.unwrap();
+}
+
+#[test]
 fn torn_ingests_and_strange_names_do_no_harm() {
     let (dir, store) = open();
     let root = dir.path().join("content");

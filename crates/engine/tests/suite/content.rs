@@ -255,3 +255,34 @@ async fn a_commit_and_the_collector_do_not_meet() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_blob_that_came_by_another_way_ends_the_ingest() {
+    let world = World::new().await;
+    let leased = world.leased("l", &[]).await;
+    let digest = Digest::of(b"hello");
+    let mut writer = open(&world, &leased, ingest("r", "")).await.expect("opened");
+    writer.write(Bytes::from_static(b"hel")).await.expect("written");
+    writer.expect(&digest).await.expect("nobody has it");
+    write(&world, &world.scope, b"hello").await;
+    assert_eq!(
+        text(writer.expect(&digest).await),
+        format!("AlreadyExists: blob with expected digest {digest} exists")
+    );
+    assert!(world.blobs.refs().is_empty(), "the bytes are gone");
+    assert_eq!(text(world.engine.content.status(&leased, "r").await), "NotFound: reference r: not found");
+    let held = world.engine.leases.list_resources(&leased, "l").await.expect("listed");
+    assert_eq!(held.iter().map(|r| r.id.as_str()).collect::<Vec<_>>(), [digest.as_str()]);
+}
+
+#[tokio::test]
+async fn bytes_that_a_shared_blob_makes_needless_are_dropped() {
+    let world = World::new().await;
+    let mut writer = open(&world, &world.scope, ingest("r", "")).await.expect("opened");
+    writer.write(Bytes::from_static(b"hel")).await.expect("written");
+    drop(writer);
+    let digest = write(&world, &other(), b"hello").await;
+    let mut writer = open(&world, &world.scope, ingest("r", digest.as_str())).await.expect("shared");
+    assert_eq!(writer.commit(Commit::default()).await.expect("committed"), digest);
+    assert!(world.blobs.refs().is_empty(), "{:?}", world.blobs.refs());
+}

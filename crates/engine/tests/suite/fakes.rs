@@ -11,7 +11,7 @@ use oci::Digest;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 
 #[derive(Default)]
 struct Inside {
@@ -177,14 +177,43 @@ impl Ingesting for Open {
 /// Snapshots as directories that share nothing.
 pub struct Directories {
     root: PathBuf,
-    /// The numbers whose next `create` fails.
+    /// Whether `create` fails.
     pub refuse: Mutex<bool>,
+    /// The directories that cannot be removed.
+    pub stuck: Mutex<BTreeSet<u64>>,
+    /// Where `commit` waits.
+    pub door: Door,
+    /// What it adds to labels.
+    pub labels: Mutex<Labels>,
+}
+
+/// Where threads wait while it is shut.
+#[derive(Default)]
+pub struct Door {
+    shut: Mutex<bool>,
+    opened: Condvar,
+}
+
+impl Door {
+    pub fn shut(&self) {
+        *self.shut.lock().expect("lock") = true;
+    }
+
+    pub fn open(&self) {
+        *self.shut.lock().expect("lock") = false;
+        self.opened.notify_all();
+    }
+
+    pub fn pass(&self) {
+        drop(self.opened.wait_while(self.shut.lock().expect("lock"), |shut| *shut).expect("lock"));
+    }
 }
 
 impl Directories {
     pub fn new(root: &Path) -> Self {
         std::fs::create_dir_all(root).expect("root");
-        Self { root: root.to_owned(), refuse: Mutex::new(false) }
+        let (refuse, stuck, door, labels) = Default::default();
+        Self { root: root.to_owned(), refuse, stuck, door, labels }
     }
 
     fn at(&self, id: u64) -> PathBuf {
@@ -220,9 +249,13 @@ impl Driver for Directories {
         Ok(Usage { size: 0, inodes: 1 + files.count() as i64 })
     }
     fn commit(&self, layer: &Layer) -> Result<Usage> {
+        self.door.pass();
         self.usage(layer)
     }
     fn remove(&self, id: u64) -> Result<()> {
+        if self.stuck.lock().expect("lock").contains(&id) {
+            return Err(Error::unknown(format!("remove {id}: operation not permitted")));
+        }
         match std::fs::remove_dir_all(self.at(id)) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", self.at(id), e)),
             _ => Ok(()),
@@ -236,6 +269,10 @@ impl Driver for Directories {
     }
     fn can_rebase(&self) -> bool {
         true
+    }
+    fn labels(&self, id: u64) -> Labels {
+        let labels = self.labels.lock().expect("lock").clone();
+        labels.into_iter().map(|(key, value)| (key, format!("{value}{id}"))).collect()
     }
 }
 

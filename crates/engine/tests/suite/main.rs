@@ -6,6 +6,7 @@ mod events;
 mod fakes;
 mod records;
 mod snapshots;
+mod stalls;
 mod transfers;
 
 use engine::events::Exchange;

@@ -82,7 +82,7 @@ impl Stream for Client {
     async fn close(&self) {}
 }
 
-fn transfers(world: &World, streams: Arc<Streams>) -> Transfers {
+pub fn transfers(world: &World, streams: Arc<Streams>) -> Transfers {
     let diff = Diffs::new(Vec::new(), world.engine.content.clone(), world.blobs.clone(), Durability::Asked);
     let parts = Parts {
         diff: Arc::new(diff),
