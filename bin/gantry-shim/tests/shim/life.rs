@@ -8,6 +8,7 @@ use wire::api::runc::ProcessDetails;
 use wire::api::task_v3 as api;
 
 use crate::bench::Bench;
+use crate::streams::{expect, reader};
 use crate::with_runtimes;
 
 with_runtimes! {
@@ -82,10 +83,15 @@ async fn added_processes_by(runtime: &str) {
 }
 
 async fn signals_by(runtime: &str) {
-    let bench = Bench::start(runtime, "trap 'exit 9' TERM; while true; do sleep 0.05; done").await;
-    bench.create(|_| ()).await;
+    let bench =
+        Bench::start(runtime, "trap 'exit 9' TERM; echo ready; while true; do sleep 0.05; done").await;
+    let out = bench.fifo("out");
+    let mut output = reader(&out);
+    bench.create(|request| (request.stdout, request.stderr) = (out.clone(), out)).await;
     bench.kill("", 0).await;
     bench.start_task().await;
+    // Before the trap stands the signal would be lost, as pid 1 takes none it has not asked for.
+    expect(&mut output, "ready\n").await;
     bench.add_exec("e", "sleep 1000", |_| ()).await;
     bench.start_exec("e").await;
     bench.kill("e", 10).await;
@@ -97,16 +103,7 @@ async fn signals_by(runtime: &str) {
         "{error}"
     );
     bench.kill("", 15).await;
-    // The trap may not stand yet; then the signal is lost, as pid 1 takes none it has not asked for.
-    let exit = tokio::time::timeout(std::time::Duration::from_millis(500), bench.wait("")).await;
-    let exit = match exit {
-        Ok(exit) => exit,
-        Err(_) => {
-            bench.kill("", 15).await;
-            bench.wait("").await
-        }
-    };
-    assert_eq!(exit.exit_status, 9);
+    assert_eq!(bench.wait("").await.exit_status, 9);
     let again = api::KillRequest { id: bench.id.clone(), signal: 15, ..Default::default() };
     let error = bench.try_call::<()>("Kill", &again).await.expect_err("it is gone");
     assert_eq!(error, "NotFound: process already finished: not found");

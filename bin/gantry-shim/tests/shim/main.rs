@@ -3,6 +3,7 @@
 mod bench;
 mod disk;
 mod life;
+mod races;
 mod refusals;
 mod streams;
 mod whole;

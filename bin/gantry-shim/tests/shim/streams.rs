@@ -23,7 +23,7 @@ with_runtimes! {
     logging_program => super::logging_program_by;
 }
 
-fn reader(path: &str) -> pipe::Receiver {
+pub fn reader(path: &str) -> pipe::Receiver {
     pipe::OpenOptions::new().open_receiver(path).expect("open")
 }
 
@@ -122,20 +122,26 @@ async fn held_output_by(runtime: &str) {
     let bench = Bench::start(runtime, "sleep 1000").await;
     bench.create(|_| ()).await;
     bench.start_task().await;
-    let out = bench.fifo("out");
+    let (stdin, out) = (bench.fifo("in"), bench.fifo("out"));
+    let mut input = pipe::OpenOptions::new().read_write(true).open_sender(&stdin).expect("open");
     let output = reader(&out);
-    let script = "(sleep 1; echo late) & echo early";
-    bench.add_exec("e", script, |r| (r.stdout, r.stderr) = (out.clone(), out)).await;
+    let script = "exec 3<&0; (read go <&3; echo late) & echo early";
+    let streams = (stdin.clone(), out.clone(), out);
+    bench.add_exec("e", script, |r| (r.stdin, r.stdout, r.stderr) = streams).await;
     bench.start_exec("e").await;
     assert_eq!(bench.wait("e").await.exit_status, 0);
-    let ended = std::time::Instant::now();
-    let (_, text) = tokio::join!(bench.delete("e"), read_all(output));
-    assert!(ended.elapsed() > std::time::Duration::from_millis(500));
+    let mut deleting = Box::pin(bench.delete("e"));
+    tokio::select! {
+        _ = &mut deleting => panic!("a child still writes"),
+        _ = bench.state("") => {}
+    }
+    input.write_all(b"go\n").await.expect("write");
+    let (_, text) = tokio::join!(deleting, read_all(output));
     assert_eq!(text, "early\nlate\n");
     bench.finish().await;
 }
 
-async fn expect(from: &mut pipe::Receiver, wanted: &str) -> String {
+pub async fn expect(from: &mut pipe::Receiver, wanted: &str) -> String {
     let mut seen = String::new();
     let read = async {
         while !seen.contains(wanted) {

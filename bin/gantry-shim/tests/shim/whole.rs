@@ -20,36 +20,45 @@ with_runtimes! {
     a_second_version_client_is_served_too => super::a_second_version_client_is_served_too_by;
 }
 
-/// A configuration whose creation takes as long as this hook.
-fn slow_to_create(id: &str, seconds: &str) -> serde_json::Value {
+/// A configuration whose creation takes as long as this hook, which shows what it is for in its environment.
+fn slow_to_create(id: &str, hook: &[&str]) -> serde_json::Value {
     let mut config = config(id, "sleep 1000");
-    config["hooks"]["createRuntime"] =
-        serde_json::json!([{"path": "/bin/busybox", "args": ["busybox", "sleep", seconds]}]);
+    let arguments = [&["busybox"], hook].concat();
+    config["hooks"]["createRuntime"] = serde_json::json!([
+        {"path": "/bin/busybox", "args": arguments, "env": [format!("HOOK_OF={id}")]}
+    ]);
     config
 }
 
 /// While a container is being created every other call is answered.
 async fn a_slow_creation_holds_up_nobody_by(runtime: &str) {
-    let id = unique();
-    let bench = Bench::start_with(runtime, id.clone(), slow_to_create(&id, "1")).await;
-    let started = std::time::Instant::now();
-    let creating = bench.create(|_| ());
+    let bench = Bench::start(runtime, "").await;
+    let fifo = bench.fifo("hook");
+    let config = slow_to_create(&bench.id, &["cat", &fifo]);
+    std::fs::write(bench.bundle.join("config.json"), config.to_string()).expect("write");
+    // Opened when the hook has opened it too, which ends when this is closed.
+    let hook = tokio::task::spawn_blocking(|| std::fs::OpenOptions::new().write(true).open(fifo));
+    let mut creating = Box::pin(bench.create(|_| ()));
     let asking = async {
+        let hook = hook.await.expect("join").expect("open");
         for _ in 0..20 {
             bench.call::<api::ConnectResponse>("Connect", &api::ConnectRequest::default()).await;
         }
-        started.elapsed()
+        hook
     };
-    let (_, asked) = tokio::join!(creating, asking);
-    assert!(asked < std::time::Duration::from_millis(900), "{asked:?}");
-    assert!(started.elapsed() >= std::time::Duration::from_secs(1));
+    let hook = tokio::select! {
+        _ = &mut creating => panic!("created before the hook has ended"),
+        hook = asking => hook,
+    };
+    drop(hook);
+    creating.await;
     bench.finish().await;
 }
 
 /// A creation nobody waits for any longer is taken back.
 async fn an_overdue_creation_leaves_nothing_by(runtime: &str) {
     let id = unique();
-    let bench = Bench::start_with(runtime, id.clone(), slow_to_create(&id, "1000")).await;
+    let bench = Bench::start_with(runtime, id.clone(), slow_to_create(&id, &["sleep", "1000"])).await;
     let invocation = ttrpc::client::Invocation {
         service: "containerd.task.v3.Task".into(),
         method: "Create".into(),
@@ -63,8 +72,43 @@ async fn an_overdue_creation_leaves_nothing_by(runtime: &str) {
         while bench.try_call::<api::CreateTaskResponse>("Create", &bench.creation()).await.is_err() {}
     };
     tokio::time::timeout(crate::bench::PATIENCE, again).await.expect("the id is free again");
+    let hook_ended = async {
+        while has_hook(&id) {
+            bench.state("").await;
+        }
+    };
+    tokio::time::timeout(crate::bench::PATIENCE, hook_ended).await.expect("the hook is ended");
     bench.start_task().await;
     assert_eq!(bench.wait("").await.exit_status, 0);
+    bench.finish().await;
+}
+
+fn has_hook(id: &str) -> bool {
+    let mark = format!("HOOK_OF={id}\0").into_bytes();
+    let environment = |entry: std::fs::DirEntry| std::fs::read(entry.path().join("environ")).ok();
+    let mut all = std::fs::read_dir("/proc").expect("proc").flatten().filter_map(environment);
+    all.any(|environment| environment == mark)
+}
+
+/// Whoever gets hold of the program through a container's first process cannot write to it (CVE-2019-5736): its place
+/// is refused before anything else is looked at, as that it is being executed just now.
+#[tokio::test]
+async fn the_program_is_sealed() {
+    let bench = Bench::start("", "true").await;
+    let pid = bench.create(|_| ()).await;
+    let opened = std::fs::OpenOptions::new().write(true).truncate(true).open(format!("/proc/{pid}/exe"));
+    assert_eq!(opened.expect_err("sealed").kind(), std::io::ErrorKind::ReadOnlyFilesystem);
+    bench.finish().await;
+}
+
+/// A hook that does not read the state, more than a pipe holds, does no harm.
+#[tokio::test]
+async fn a_hook_need_not_read() {
+    let id = unique();
+    let mut config = slow_to_create(&id, &["true"]);
+    config["annotations"]["long"] = "x".repeat(1 << 20).into();
+    let bench = Bench::start_with("", id, config).await;
+    bench.create(|_| ()).await;
     bench.finish().await;
 }
 

@@ -106,18 +106,6 @@ fn links_in_dev_do_not_lead_out() {
 }
 
 #[test]
-fn the_runtimes_file_is_not_open_to_the_container_cve_2019_5736() {
-    // The program executes the runtime's own file, if it can get at it, and tries to write to it.
-    let bundle = Bundle::new(&["/script"]);
-    std::fs::write(bundle.rootfs().join("script"), "#!/proc/self/exe state none\n").unwrap();
-    let mode: std::fs::Permissions = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(bundle.rootfs().join("script"), mode).unwrap();
-    let said = bundle.run();
-    assert_ne!(said.status, 0, "{said:?}");
-    assert!(bundle.is_gone());
-}
-
-#[test]
 fn parameters_of_the_host_are_refused() {
     for name in
         ["kernel.core_pattern", "vm.swappiness", "net/../kernel/core_pattern", "net..kernel.core_pattern"]

@@ -1,0 +1,205 @@
+//! What happens while something else is under way, held there by a brake.
+
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use tokio::io::AsyncReadExt;
+use tokio::net::unix::pipe;
+use ttrpc::client::{Client, Invocation};
+use wire::api::task_v3 as api;
+
+use crate::bench::{Bench, PATIENCE, config};
+
+const SHIM: &str = env!("CARGO_BIN_EXE_gantry-shim");
+
+/// Our runtime as a program of its own that stops at the end of one verb.
+struct Brake {
+    reached: pipe::Receiver,
+    go: std::fs::File,
+}
+
+impl Brake {
+    fn on(verb: &str, bench: &mut Bench) -> Self {
+        let (reached, go) = (bench.fifo("reached"), bench.fifo("go"));
+        let script = format!(
+            "#!/bin/sh\n{SHIM} oci \"$@\"\nstatus=$?\n\
+             for word; do [ $word = {verb} ] && echo > {reached} && read go < {go}; done\nexit $status\n"
+        );
+        bench.runtime = program(bench.dir.path(), &script);
+        let reached = pipe::OpenOptions::new().read_write(true).open_receiver(reached).expect("open");
+        let go = std::fs::OpenOptions::new().read(true).write(true).open(go).expect("open");
+        Self { reached, go }
+    }
+
+    /// Waits until the verb is done but for its end, which `call` is not answered before.
+    async fn reach<T: std::fmt::Debug>(
+        &mut self,
+        bench: &Bench,
+        call: &mut (impl Future<Output = T> + Unpin),
+    ) {
+        let reached = async {
+            self.reached.read_u8().await.expect("read");
+            // What the shim has answered by now comes before this.
+            bench.call::<api::ConnectResponse>("Connect", &api::ConnectRequest::default()).await;
+        };
+        tokio::select! {
+            answer = &mut *call => panic!("{answer:?} came too early"),
+            reached = tokio::time::timeout(PATIENCE, reached) => reached.expect("in time"),
+        }
+        assert!(is_pending(call).await, "the answer came too early");
+    }
+
+    fn release(mut self) {
+        self.go.write_all(b"go\n").expect("write");
+    }
+}
+
+async fn is_pending<F: Future + Unpin>(call: &mut F) -> bool {
+    tokio::time::timeout(Duration::ZERO, call).await.is_err()
+}
+
+fn program(dir: &Path, script: &str) -> String {
+    let path = dir.join("program");
+    std::fs::write(&path, script).expect("write");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("chmod");
+    path.to_str().expect("utf-8").to_owned()
+}
+
+/// Asks for nothing until something is so.
+pub async fn until(bench: &Bench, mut is_so: impl FnMut() -> bool) {
+    let asking = async {
+        while !is_so() {
+            bench.call::<api::ConnectResponse>("Connect", &api::ConnectRequest::default()).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, asking).await.expect("in time");
+}
+
+fn log(bench: &Bench) -> String {
+    std::fs::read_to_string(bench.bundle.join("log")).expect("log")
+}
+
+/// Whoever hears of a failed creation may use the name again.
+#[tokio::test]
+async fn a_failed_creation_is_swept_up_before_its_answer() {
+    let mut bench = Bench::start("", "").await;
+    let mut config = config(&bench.id, "");
+    config["process"]["args"] = serde_json::json!(["/no/such/program"]);
+    std::fs::write(bench.bundle.join("config.json"), config.to_string()).expect("write");
+    let mut brake = Brake::on("delete", &mut bench);
+    let request = bench.creation();
+    let mut creating = Box::pin(bench.try_call::<api::CreateTaskResponse>("Create", &request));
+    brake.reach(&bench, &mut creating).await;
+    brake.release();
+    creating.await.expect_err("no such program");
+    bench.finish().await;
+}
+
+/// A container may be removed while a process is being added to it.
+#[tokio::test]
+async fn a_process_added_to_a_removed_container_is_answered_for() {
+    let mut bench = Bench::start("", "sleep 1000").await;
+    let mut brake = Brake::on("exec", &mut bench);
+    bench.create(|_| ()).await;
+    bench.add_exec("e", "sleep 1000", |_| ()).await;
+    let request = api::StartRequest { id: bench.id.clone(), exec_id: "e".into() };
+    let mut starting = Box::pin(bench.try_call::<api::StartResponse>("Start", &request));
+    brake.reach(&bench, &mut starting).await;
+    bench.delete("").await;
+    brake.release();
+    assert_eq!(starting.await.expect_err("gone"), "NotFound: container not created: not found");
+    bench.finish().await;
+}
+
+/// A stranger that gets the number of a process that is gone.
+fn stranger(pid: u32) -> Child {
+    for _ in 0..1000 {
+        std::fs::write("/proc/sys/kernel/ns_last_pid", (pid - 1).to_string()).expect("write");
+        let mut child = Command::new("sleep").arg("1000").stdin(Stdio::null()).spawn().expect("spawn");
+        if child.id() == pid {
+            return child;
+        }
+        child.kill().and_then(|()| child.wait()).expect("kill");
+    }
+    panic!("number {pid} is not to be had");
+}
+
+/// The first process's exit is told after that of a process which is being started; until then its number is free.
+#[tokio::test]
+async fn a_reaped_process_is_not_signalled() {
+    let bench = Bench::start("", "sleep 1000").await;
+    let pid = bench.create(|_| ()).await;
+    bench.start_task().await;
+    let logger = bench.dir.path().join("logger.pid");
+    let script = format!("#!/bin/sh\necho $$ > {}\nexec sleep 1000\n", logger.display());
+    let uri = format!("binary-v2://{}", program(bench.dir.path(), &script));
+    bench.add_exec("e", "true", |r| (r.stdout, r.stderr) = (uri.clone(), uri)).await;
+    let request = api::StartRequest { id: bench.id.clone(), exec_id: "e".into() };
+    let starting = bench.try_call::<api::StartResponse>("Start", &request);
+    let killing = async {
+        let logger_pid = || std::fs::read_to_string(&logger).unwrap_or_default().trim().to_owned();
+        until(&bench, || !logger_pid().is_empty()).await;
+        bench.kill("", 9).await;
+        until(&bench, || !Path::new(&format!("/proc/{pid}")).exists()).await;
+        let mut stranger = stranger(pid);
+        let request = api::KillRequest { id: bench.id.clone(), signal: 9, ..Default::default() };
+        let error = bench.try_call::<()>("Kill", &request).await.expect_err("it is gone");
+        assert_eq!(error, "NotFound: process already finished: not found");
+        assert_eq!(stranger.try_wait().expect("wait"), None, "the stranger lives");
+        stranger.kill().and_then(|()| stranger.wait()).expect("kill");
+        Command::new("kill").args(["-9", &logger_pid()]).status().expect("kill");
+    };
+    let (started, ()) = tokio::join!(starting, killing);
+    started.expect_err("its logging program died");
+    assert_eq!(bench.wait("").await.exit_status, 137);
+    bench.finish().await;
+}
+
+/// Without descriptors to spare no client is taken, and the loop rests.
+#[tokio::test]
+async fn want_of_descriptors_makes_no_noise() {
+    let bench = Bench::start("", "").await;
+    let limit = |of: &str| {
+        let pid = format!("--pid={}", bench.shim_pid);
+        let status = Command::new("prlimit").args([&pid, &format!("--nofile={of}:")]).status();
+        assert!(status.expect("prlimit").success());
+    };
+    let open = |number: &u32| Path::new(&format!("/proc/{}/fd/{number}", bench.shim_pid)).exists();
+    limit(&(0..).find(|number| !open(number)).expect("a free one").to_string());
+    let second = Client::connect(&bench.address).await.expect("connect");
+    until(&bench, || log(&bench).contains("accept: ")).await;
+    for _ in 0..100 {
+        bench.call::<api::ConnectResponse>("Connect", &api::ConnectRequest::default()).await;
+    }
+    let said = log(&bench).matches("accept: ").count();
+    assert!(said < 50, "{said} times in 100 rounds");
+    limit("1024");
+    let invocation = Invocation {
+        service: "containerd.task.v3.Task".into(),
+        method: "Connect".into(),
+        timeout: Some(PATIENCE),
+        ..Default::default()
+    };
+    second.call(invocation).await.expect("it is taken after all");
+    bench.finish().await;
+}
+
+/// The alarm for a logging program that does not report is off once it has.
+#[tokio::test]
+async fn no_alarm_is_left_of_a_launch() {
+    let bench = Bench::start("", "sleep 1000").await;
+    bench.create(|_| ()).await;
+    bench.start_task().await;
+    let script = "#!/bin/sh\necho >&5; exec 5>&-; cat <&3\n";
+    let uri = format!("binary-v2://{}", program(bench.dir.path(), script));
+    bench.add_exec("e", "sleep 1000", |r| (r.stdout, r.stderr) = (uri.clone(), uri)).await;
+    bench.start_exec("e").await;
+    Command::new("kill").args(["-USR1", &bench.shim_pid.to_string()]).status().expect("kill");
+    until(&bench, || log(&bench).contains("asked for the state")).await;
+    let said = log(&bench).replace('\\', "");
+    assert!(said.contains("(\"timers\", 0)"), "{said}");
+    bench.finish().await;
+}
