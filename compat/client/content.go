@@ -212,6 +212,8 @@ func (s *suite) write() {
 	_, err = store.Status(s.ctx, &api.StatusRequest{Ref: "again"})
 	s.refusedWith("all three remove the ingest", err, codes.NotFound, "not found")
 
+	s.leasedByRefusals(exists)
+
 	// Offset 0 begins again; a committed nothing is the empty blob.
 	all, err = s.written(s.ctx, &api.WriteContentRequest{Action: write, Ref: "z", Data: []byte("abc")},
 		&api.WriteContentRequest{Action: write, Data: []byte("de")})
@@ -228,6 +230,34 @@ func (s *suite) write() {
 	for _, digest := range []string{exists, sum(nil)} {
 		_, err = store.Delete(s.ctx, &api.DeleteContentRequest{Digest: digest})
 		s.ok("delete", err)
+	}
+}
+
+// leasedByRefusals has the lease of a refused write hold the blob that was there, or not.
+func (s *suite) leasedByRefusals(exists string) {
+	held := leases.NewLeasesClient(s.conn)
+	for what, requests := range map[string][]*api.WriteContentRequest{
+		"opened":    {{Ref: "again", Expected: exists}},
+		"written":   {{Ref: "again"}, {Action: api.WriteAction_WRITE, Expected: exists, Data: []byte("x")}},
+		"committed": {{Action: api.WriteAction_COMMIT, Ref: "again", Data: []byte("hello world")}},
+	} {
+		_, err := held.Create(s.ctx, &leases.CreateRequest{ID: what})
+		s.must("lease", err)
+		_, err = s.written(leased(s.ctx, what), requests...)
+		s.refusedWith("exists when "+what+" under a lease", err, codes.AlreadyExists)
+		list, err := held.ListResources(s.ctx, &leases.ListResourcesRequest{ID: what})
+		s.ok("lease's resources", err)
+		ids := []string{}
+		for _, resource := range list.GetResources() {
+			ids = append(ids, resource.ID)
+		}
+		want := "[" + exists + "]"
+		if what == "written" {
+			want = "[]"
+		}
+		s.is("leased when "+what, ids, want)
+		_, err = held.Delete(s.ctx, &leases.DeleteRequest{ID: what})
+		s.ok("delete lease", err)
 	}
 }
 

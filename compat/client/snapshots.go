@@ -105,6 +105,8 @@ func (s *suite) snapshots(kind string) {
 	s.snapshotLists(kind, lease)
 	_, err = snaps.Cleanup(ctx, &api.CleanupRequest{Snapshotter: kind})
 	s.refusedWith("cleanup", err, codes.Unimplemented, "snapshotter does not implement Cleanup method")
+	_, err = snaps.Cleanup(s.in(""), &api.CleanupRequest{Snapshotter: kind})
+	s.refusedWith("cleanup without namespace", err, codes.Unimplemented, "snapshotter does not implement Cleanup method")
 	for _, key := range []string{"v", "b", "rebased", "c"} {
 		s.ok("remove "+key, remove(key))
 	}

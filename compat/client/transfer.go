@@ -5,8 +5,10 @@ import (
 	"context"
 	"os"
 	"strings"
+	"time"
 
 	images "github.com/containerd/containerd/api/services/images/v1"
+	leases "github.com/containerd/containerd/api/services/leases/v1"
 	api "github.com/containerd/containerd/api/services/streaming/v1"
 	transfers "github.com/containerd/containerd/api/services/transfer/v1"
 	transfertypes "github.com/containerd/containerd/api/types/transfer"
@@ -47,6 +49,36 @@ func (s *suite) streaming() {
 	_, fourth, err := open(pack(&api.StreamInit{ID: ""}))
 	fourth()
 	s.ok("an empty id", err)
+	s.leasedStream(streams)
+	if s.ours {
+		// The daemon hears a little later that the client is gone.
+		cancel()
+		for giveUp := time.Now().Add(single); ; {
+			_, again, err := open(pack(&api.StreamInit{ID: "one"}))
+			again()
+			if err == nil || time.Now().After(giveUp) {
+				s.ok("the id of a client that has gone", err)
+				break
+			}
+		}
+	}
+}
+
+// leasedStream is closed when its lease goes.
+func (s *suite) leasedStream(streams api.StreamingClient) {
+	_, err := leases.NewLeasesClient(s.conn).Create(s.ctx, &leases.CreateRequest{ID: "streaming"})
+	s.must("lease", err)
+	ctx, cancel := context.WithTimeout(leased(s.ctx, "streaming"), single)
+	defer cancel()
+	stream, err := streams.Stream(ctx)
+	s.must("open under a lease", err)
+	s.ok("send", stream.Send(pack(&api.StreamInit{ID: "leased"})))
+	_, err = stream.Recv()
+	s.ok("opened under a lease", err)
+	_, err = leases.NewLeasesClient(s.conn).Delete(s.ctx, &leases.DeleteRequest{ID: "streaming", Sync: true})
+	s.ok("delete lease", err)
+	_, err = stream.Recv()
+	s.ok("closed with its lease", ended(err))
 }
 
 // imports brings the archive in under this name, unpacked, and answers the progress events.

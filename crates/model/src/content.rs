@@ -109,7 +109,7 @@ pub trait Writer: Send {
     /// The digest of the bytes so far.
     async fn digest(&mut self) -> Result<Digest>;
     /// Says which blob it is to become. Errors: `AlreadyExists` when that has come to the namespace by another way: then
-    /// the ingest is gone, and the request's lease holds the blob.
+    /// the ingest is gone.
     async fn expect(&mut self, _digest: &Digest) -> Result<()> {
         Ok(())
     }

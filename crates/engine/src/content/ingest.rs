@@ -120,7 +120,8 @@ impl Content {
         self.on_disk(&step, move |blobs| abort(blobs, &backend)).await
     }
 
-    /// Ends an ingest whose blob has come to the namespace by another way; the request's lease holds the blob.
+    /// Ends an ingest whose blob has come to the namespace by another way. No lease holds the blob for that, unlike when an
+    /// ingest is opened or committed, as clients know it.
     ///
     /// # Errors
     /// `AlreadyExists` if it has.
@@ -136,7 +137,6 @@ impl Content {
             let stored = content::find_ingest(tx, &scope.namespace, &reference)?;
             content::delete_ingest(tx, &scope.namespace, &reference)?;
             leased::remove(tx, &scope, &leased::ingest(&reference))?;
-            leased::add(tx, &scope, &leased::content(wanted.as_str()))?;
             let text = format!("blob with expected digest {wanted} exists");
             Ok(Some((Error::new(Kind::AlreadyExists, text), stored)))
         });

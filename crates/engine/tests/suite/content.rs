@@ -272,7 +272,7 @@ async fn a_blob_that_came_by_another_way_ends_the_ingest() {
     assert!(world.blobs.refs().is_empty(), "the bytes are gone");
     assert_eq!(text(world.engine.content.status(&leased, "r").await), "NotFound: reference r: not found");
     let held = world.engine.leases.list_resources(&leased, "l").await.expect("listed");
-    assert_eq!(held.iter().map(|r| r.id.as_str()).collect::<Vec<_>>(), [digest.as_str()]);
+    assert!(held.is_empty(), "{held:?}");
 }
 
 #[tokio::test]
