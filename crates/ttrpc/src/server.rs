@@ -8,8 +8,10 @@ use std::collections::HashMap;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
+use rustix::io::Errno;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinError, JoinSet};
@@ -29,6 +31,15 @@ const QUEUE: usize = 64;
 
 /// With more than this waiting to be written no request is read and no stream served, bytes.
 const BACKLOG_BYTES: usize = 8 << 20;
+
+/// How long nothing is accepted after something was lacking for it.
+pub const PAUSE: Duration = Duration::from_millis(100);
+
+/// Whether accepting failed for want of descriptors or memory: that passes.
+pub fn is_exhausted(error: &io::Error) -> bool {
+    let lacking = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
+    Errno::from_io_error(error).is_some_and(|errno| lacking.contains(&errno))
+}
 
 type Boxed<T> = Pin<Box<dyn Future<Output = Result<T, Status>> + Send>>;
 type Unary = Arc<dyn Fn(Call) -> Boxed<Bytes> + Send + Sync>;
@@ -69,23 +80,31 @@ impl Server {
         self
     }
 
-    /// Serves connections of our own user until `stop` ends, then lets the calls under way finish. Fails when the
-    /// listener does.
+    /// Serves connections of our own user until `stop` ends, then lets the calls under way finish. While there is no
+    /// descriptor or memory left for a connection it waits. Fails when the listener does.
     pub async fn serve(self, listener: UnixListener, stop: impl Future<Output = ()>) -> io::Result<()> {
         let server = Arc::new(self);
         let stopping = watch::Sender::new(false);
         let mut connections = JoinSet::new();
         let mut stop = std::pin::pin!(stop);
+        let mut pause = std::pin::pin!(tokio::time::sleep(Duration::ZERO));
+        let mut pausing = false;
         let result = loop {
             tokio::select! {
                 () = &mut stop => break Ok(()),
                 Some(_) = connections.join_next(), if !connections.is_empty() => {}
-                accepted = listener.accept() => match accepted {
+                () = &mut pause, if pausing => pausing = false,
+                accepted = listener.accept(), if !pausing => match accepted {
                     Ok((socket, _)) if require_same_user(&socket).is_ok() => {
                         connections.spawn(Arc::clone(&server).serve_connection(socket, stopping.subscribe()));
                     }
                     Ok(_) => {}
                     Err(e) if e.kind() == io::ErrorKind::ConnectionAborted => {}
+                    Err(e) if is_exhausted(&e) => {
+                        tracing::warn!(error = %e, "connections wait");
+                        pause.as_mut().reset(tokio::time::Instant::now() + PAUSE);
+                        pausing = true;
+                    }
                     Err(e) => break Err(e),
                 }
             }
