@@ -19,7 +19,7 @@ pub use credentials::{
     set_undumpable,
 };
 pub use exec::{Program, exit_now, is_sealed, run_sealed, sealed};
-pub use limits::{Limit, limit_by_name, set_limit};
+pub use limits::{Limit, limit_by_name, raise_open_files, set_limit, start_with_open_files};
 pub use wait::{Exit, set_death_signal, set_subreaper, wait_any, wait_pid};
 
 use crate::error::{Context, check};

@@ -48,3 +48,44 @@ pub fn set_limit(pid: i32, limit: Limit, soft: u64, hard: u64) -> Result<()> {
     let new = Rlimit { current: value(soft), maximum: value(hard) };
     rustix::process::prlimit(Pid::from_raw(pid), limit.resource, new).map(drop).during("prlimit", "")
 }
+
+/// Raises the number of files that this process may have open as far as it may. The number from before; `None` when it
+/// was the highest already.
+pub fn raise_open_files() -> Result<Option<u64>> {
+    let limit = rustix::process::getrlimit(Resource::Nofile);
+    if limit.current == limit.maximum {
+        return Ok(None);
+    }
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    rustix::process::setrlimit(Resource::Nofile, raised).during("setrlimit", "RLIMIT_NOFILE")?;
+    Ok(limit.current)
+}
+
+/// Has a program start with another soft limit of open files than its parent's: what a process has raised for itself is
+/// not meant for others, some of which close every number up to the limit.
+pub fn start_with_open_files(command: &mut std::process::Command, soft: u64) {
+    let set = move || {
+        let limit = rustix::process::getrlimit(Resource::Nofile);
+        Ok(rustix::process::setrlimit(Resource::Nofile, Rlimit { current: Some(soft), ..limit })?)
+    };
+    // SAFETY: between fork and exec nothing happens but two system calls on plain numbers: no memory, no locks.
+    unsafe { std::os::unix::process::CommandExt::pre_exec(command, set) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn open_files_are_raised_here_and_given_back_to_others() {
+        let hard = rustix::process::getrlimit(Resource::Nofile).maximum.unwrap();
+        set_limit(0, limit_by_name("RLIMIT_NOFILE").unwrap(), 500, hard).unwrap();
+        assert_eq!(raise_open_files().unwrap(), Some(500));
+        assert_eq!(rustix::process::getrlimit(Resource::Nofile).current, Some(hard));
+        assert_eq!(raise_open_files().unwrap(), None);
+        let mut command = std::process::Command::new("/bin/sh");
+        start_with_open_files(command.args(["-c", "ulimit -Sn; ulimit -Hn"]), 500);
+        let printed = String::from_utf8(command.output().unwrap().stdout).unwrap();
+        assert_eq!(printed, format!("500\n{hard}\n"));
+    }
+}
