@@ -4,6 +4,8 @@
 //! first goes last. Containers are not part of it: they live in their shims and stay.
 
 use crate::config::Config;
+use crate::flight::Flights;
+use crate::report::Report;
 use crate::socket::{Owner, listen};
 use crate::{CONTAINERD_VERSION, REVISION, lock, notify, plugins, serve};
 use anyhow::{Context, Result};
@@ -20,11 +22,15 @@ use shims::{Records, Setup, Shims};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::timeout_at;
 
 /// How long clients get to finish what they have begun when the daemon stops.
 const DRAIN: Duration = Duration::from_secs(5);
+/// The longest directory of shims' sockets, bytes: a socket's name is 64 digits, and its path has an end.
+const SOCKET_DIR: usize = 42;
 /// How long exits that nobody saw wait for a subscriber after a start.
 const AUDIENCE: Duration = Duration::from_secs(10);
 
@@ -32,18 +38,20 @@ const AUDIENCE: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// What keeps it from starting, or a face that failed.
-pub async fn run(config: Config) -> Result<()> {
+pub async fn run(config: Config, open_files: Option<u64>) -> Result<()> {
     let began = Instant::now();
     directories(&config)?;
     let _lock = lock::take(&config.root)?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut signals = Signals::take()?;
     clear_temporary(&config.root.join("tmpmounts"))?;
     let built = plugins::build(&config)?;
     let blobs = content::Store::open(config.root.join("io.containerd.content.v1.content"))?;
     let blobs: Arc<dyn model::content::Blobs> = Arc::new(blobs);
     let events = Exchange::new(Arc::new(wire::events::Payloads));
-    let shims = shims(&config, events.clone())?;
+    let shims = Shims::new(setup(&config, open_files)?, {
+        let events = events.clone();
+        Arc::new(move |namespace: &Namespace, event| events.emit(namespace, &event))
+    });
     let database = config.root.join("io.gantry.metadata.v1.redb/meta.redb");
     let engine = Engine::open(Parts {
         store: Arc::new(store::Store::open(&database)?),
@@ -56,16 +64,18 @@ pub async fn run(config: Config) -> Result<()> {
     })
     .await?;
     let reloaded = shims.reload(Arc::new(Known(engine.containers.clone()))).await?;
-    let services = services(&config, (&engine, &shims), built, blobs)?;
+    let (stop, stopped) = watch::channel(false);
+    let services = services(&config, (&engine, &shims, stopped.clone()), built, blobs)?;
 
     let grpc = &config.plugins.grpc;
     let limits = grpc::Limits { receive: grpc.max_recv_message_size, send: grpc.max_send_message_size };
     let main = listen(Path::new(&grpc.address), Owner { uid: grpc.uid, gid: grpc.gid })?;
     let ttrpc = &config.plugins.ttrpc;
     let side = listen(Path::new(&config.ttrpc_address()), Owner { uid: ttrpc.uid, gid: ttrpc.gid })?;
-    let (stop, stopped) = watch::channel(false);
-    let mut faces = tokio::task::JoinSet::new();
-    faces.spawn(serve::grpc(main, services, limits, stopped.clone()));
+    let report = Report { flights: Flights::default(), shims: shims.clone() };
+    let routes = (grpc::routes(&services, limits), report.flights.clone());
+    let mut faces = JoinSet::new();
+    faces.spawn(serve::grpc(main, routes, stopped.clone()));
     faces.spawn(serve::ttrpc(side, events.clone(), shims.clone(), stopped));
     let announcing = tokio::spawn(announce(events, shims.clone()));
     notify::notify("READY=1");
@@ -73,26 +83,63 @@ pub async fn run(config: Config) -> Result<()> {
     tracing::info!(
         address = grpc.address,
         tasks = reloaded.kept,
+        unclear = reloaded.unclear,
         "gantryd successfully booted in {seconds:.6}s"
     );
 
-    let failed = tokio::select! {
-        _ = terminate.recv() => None,
-        _ = interrupt.recv() => None,
-        Some(face) = faces.join_next() => Some(face.context("a face ended early").and_then(|f| f)),
-    };
+    let failed = until_stopped(&mut signals, &mut faces, &report).await;
     announcing.abort();
     notify::notify("STOPPING=1");
     tracing::info!("stopping; containers go on");
+    let until = tokio::time::Instant::now() + DRAIN;
     stop.send_replace(true);
+    // What has no end of its own: whoever waits for an exit, whoever listens to events.
+    shims.stop();
     engine.events.close();
-    if tokio::time::timeout(DRAIN, async { while faces.join_next().await.is_some() {} }).await.is_err() {
+    if timeout_at(until, async { while faces.join_next().await.is_some() {} }).await.is_err() {
         tracing::warn!("requests were still under way after {DRAIN:?} and are cut off");
     }
     faces.shutdown().await;
-    shims.close().await;
+    if timeout_at(until, shims.close()).await.is_err() {
+        tracing::warn!("bundles are still being removed; the next start goes on with it");
+    }
     engine.close().await;
     failed.unwrap_or(Ok(()))
+}
+
+/// What the daemon is told by signals.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    report: Signal,
+}
+
+impl Signals {
+    fn take() -> Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            report: signal(SignalKind::user_defined1())?,
+        })
+    }
+}
+
+/// Waits for a signal to stop, or the end of a face: that is a failure.
+async fn until_stopped(
+    signals: &mut Signals,
+    faces: &mut JoinSet<Result<()>>,
+    report: &Report,
+) -> Option<Result<()>> {
+    loop {
+        tokio::select! {
+            _ = signals.terminate.recv() => return None,
+            _ = signals.interrupt.recv() => return None,
+            _ = signals.report.recv() => report.log().await,
+            Some(face) = faces.join_next() => {
+                return Some(face.context("a face ended early").and_then(|f| f));
+            }
+        }
+    }
 }
 
 /// Tells what happened while no daemon was there, once somebody listens or nobody came in time.
@@ -150,14 +197,21 @@ fn collection(config: &Config) -> Result<engine::gc::Config> {
     })
 }
 
-fn shims(config: &Config, events: Arc<Exchange>) -> Result<Shims> {
+/// What shims are told, and what is asked of them.
+fn setup(config: &Config, open_files: Option<u64>) -> Result<Setup> {
     let pair = |entry: &String| {
         let (key, value) =
             entry.split_once('=').with_context(|| format!("shim env {entry:?} is not KEY=value"))?;
         Ok((key.to_owned(), value.to_owned()))
     };
     let section = &config.plugins.shims;
-    let setup = Setup {
+    let dir = &section.socket_dir;
+    if !dir.is_empty() && (!dir.starts_with('/') || dir.len() > SOCKET_DIR) {
+        anyhow::bail!(
+            "io.containerd.shim.v1.manager: socket_dir = {dir:?} must be an absolute path of at most {SOCKET_DIR} bytes"
+        );
+    }
+    Ok(Setup {
         root: config.root.clone(),
         state: config.state.clone(),
         grpc_address: config.plugins.grpc.address.clone(),
@@ -165,17 +219,18 @@ fn shims(config: &Config, events: Arc<Exchange>) -> Result<Shims> {
         executable: std::env::current_exe().context("find the daemon's own executable")?,
         version: CONTAINERD_VERSION.into(),
         log_level: log_level(&config.debug.level),
-        socket_dir: Some(section.socket_dir.clone()).filter(|dir| !dir.is_empty()),
+        socket_dir: Some(dir.clone()).filter(|dir| !dir.is_empty()),
         env: section.env.iter().map(pair).collect::<Result<_>>()?,
+        open_files,
         limits: shims::Limits {
             state: config.timeout("task.state")?,
+            stats: config.timeout("metrics.shimstats")?,
             load: config.timeout("shim.load")?,
             cleanup: config.timeout("shim.cleanup")?,
             shutdown: config.timeout("shim.shutdown")?,
             ..shims::Limits::default()
         },
-    };
-    Ok(Shims::new(setup, Arc::new(move |namespace: &Namespace, event| events.emit(namespace, &event))))
+    })
 }
 
 fn log_level(level: &str) -> shims::LogLevel {
@@ -190,7 +245,7 @@ fn log_level(level: &str) -> shims::LogLevel {
 
 fn services(
     config: &Config,
-    (engine, shims): (&Engine, &Shims),
+    (engine, shims, stopping): (&Engine, &Shims, serve::Stop),
     built: plugins::Built,
     blobs: Arc<dyn model::content::Blobs>,
 ) -> Result<grpc::Services> {
@@ -233,6 +288,7 @@ fn services(
         transfer: Arc::new(transfer),
         accept: streams,
         introspection: Arc::new(Plugins::new(about(config, built.entries)?, Arc::new(shims.clone()))),
+        stopping,
     })
 }
 
@@ -274,6 +330,26 @@ impl Records for Known {
             Ok(container) => Ok(Some(container.runtime.name)),
             Err(e) if e.is_not_found() => Ok(None),
             Err(e) => Err(e),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_directory_of_shims_sockets() {
+        let long = format!("/{}", "x".repeat(SOCKET_DIR));
+        for (dir, taken) in
+            [("", true), ("/run/s", true), (&long[..SOCKET_DIR], true), (&long, false), ("run/s", false)]
+        {
+            let mut config = Config::default();
+            config.plugins.shims.socket_dir = dir.to_owned();
+            match setup(&config, None) {
+                Ok(setup) => assert!(taken && setup.socket_dir.unwrap_or_default() == dir, "{dir}"),
+                Err(e) => assert!(!taken && e.to_string().contains("socket_dir"), "{dir}: {e}"),
+            }
         }
     }
 }

@@ -29,8 +29,6 @@ pub struct Config {
     pub root: PathBuf,
     /// Where data lies that does not.
     pub state: PathBuf,
-    /// The daemon's temporary directory; empty for the system's.
-    pub temp: String,
     /// Plugins not to build, as `type.id`.
     pub disabled_plugins: Vec<String>,
     /// Plugins without which not to start, as `type.id`.
@@ -50,8 +48,6 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         let timeouts = [
-            ("bolt.open", "0s"),
-            ("cri.defercleanup", "1m0s"),
             ("metrics.shimstats", "2s"),
             ("shim.cleanup", "5s"),
             ("shim.load", "5s"),
@@ -62,7 +58,6 @@ impl Default for Config {
             version: VERSION,
             root: "/var/lib/containerd".into(),
             state: "/run/containerd".into(),
-            temp: String::new(),
             disabled_plugins: Vec::new(),
             required_plugins: Vec::new(),
             oom_score: 0,
@@ -81,7 +76,7 @@ impl Config {
     /// When the text is no duration.
     pub fn timeout(&self, name: &str) -> anyhow::Result<Duration> {
         let key = format!("io.containerd.timeout.{name}");
-        let text = self.timeouts.get(&key).map_or("0s", String::as_str);
+        let text = self.timeouts.get(&key).map_or("", String::as_str);
         human_duration(text).ok_or_else(|| {
             anyhow::anyhow!(
                 "timeouts.\"{key}\" = {text:?} is not a duration; write for example \"5s\" or \"1m30s\""
@@ -132,10 +127,10 @@ pub struct Plugins {
     pub shims: Shims,
     /// The snapshotter that copies.
     #[serde(rename = "io.containerd.snapshotter.v1.native")]
-    pub native: Native,
+    pub native: Snapshotter<Nothing>,
     /// The overlayfs snapshotter.
     #[serde(rename = "io.containerd.snapshotter.v1.overlayfs")]
-    pub overlayfs: Overlayfs,
+    pub overlayfs: Snapshotter<snapshot_overlay::Config>,
     /// The transfer service.
     #[serde(rename = "io.containerd.transfer.v1.local")]
     pub transfer: Transfer,
@@ -249,29 +244,20 @@ pub struct Shims {
     pub socket_dir: String,
 }
 
-/// The snapshotter that copies.
+/// A snapshotter: where it lies, and what its plugin can be told.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Native {
+pub struct Snapshotter<C: Default> {
     /// Its directory; empty for the one below the root.
     pub root_path: String,
+    /// The plugin's own keys.
+    #[serde(flatten)]
+    pub own: C,
 }
 
-/// The overlayfs snapshotter.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Overlayfs {
-    /// Its directory; empty for the one below the root.
-    pub root_path: String,
-    /// Tell the upper directory in a label.
-    pub upperdir_label: bool,
-    /// Remove directories before answering.
-    pub sync_remove: bool,
-    /// Change owners file by file where id-mapped mounts are not to be had.
-    pub slow_chown: bool,
-    /// Options for every overlay mount.
-    pub mount_options: Vec<String>,
-}
+/// No key at all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Nothing {}
 
 /// The transfer service.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -281,12 +267,10 @@ pub struct Transfer {
     pub max_concurrent_downloads: usize,
     /// How many blobs to send at once.
     pub max_concurrent_uploaded_layers: usize,
-    /// How many layers to unpack at once.
-    pub max_concurrent_unpacks: usize,
 }
 
 impl Default for Transfer {
     fn default() -> Self {
-        Self { max_concurrent_downloads: 3, max_concurrent_uploaded_layers: 3, max_concurrent_unpacks: 1 }
+        Self { max_concurrent_downloads: 3, max_concurrent_uploaded_layers: 3 }
     }
 }

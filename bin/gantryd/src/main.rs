@@ -2,10 +2,12 @@
 
 mod boot;
 mod config;
+mod flight;
 mod lock;
 mod log;
 mod notify;
 mod plugins;
+mod report;
 mod serve;
 mod socket;
 
@@ -27,6 +29,8 @@ const ARENAS: i32 = 2;
 const LARGE: i32 = 256 << 10;
 /// How many threads serve requests at most; the disk has threads of its own.
 const WORKERS: usize = 4;
+/// How long the end of the process waits for disk work that nobody waits for any more.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 const HELP: &str = "\
 gantryd: a container daemon with containerd's API
@@ -92,12 +96,21 @@ fn run() -> Result<()> {
         .enable_all()
         .build()
         .context("start the async runtime")?;
-    runtime.block_on(boot::run(loaded.config))
+    let open_files = kernel::process::raise_open_files().unwrap_or_else(|error| {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+        None
+    });
+    let ended = runtime.block_on(boot::run(loaded.config, open_files));
+    runtime.shutdown_timeout(LAST_WORDS);
+    ended
 }
 
-/// As many threads as there are processors, up to [`WORKERS`].
+/// Half as many threads as there are processors, at least one, up to [`WORKERS`]. A request is mostly a way through
+/// several tasks, each done at once: threads that hand them on to each other spend more time on waking up than they win.
+/// With two processors one thread is faster than two, by 1.5 ms of the 20 ms that a container takes from its creation to
+/// its removal.
 fn workers() -> usize {
-    std::thread::available_parallelism().map_or(1, |n| n.get().min(WORKERS))
+    std::thread::available_parallelism().map_or(1, |n| (n.get() / 2).clamp(1, WORKERS))
 }
 
 fn print(text: &str) -> Result<()> {

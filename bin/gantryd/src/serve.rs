@@ -1,14 +1,20 @@
 //! The daemon's faces: gRPC for clients, ttrpc for shims' events.
 
+use crate::flight::Flights;
 use crate::socket::Socket;
-use anyhow::{Context, Result};
+use anyhow::{Context as _, Result};
 use bytes::Bytes;
-use grpc::Limits;
 use model::events::{Envelope, Events};
 use shims::Shims;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
-use tokio_stream::wrappers::UnixListenerStream;
+use tokio::time::Sleep;
+use tokio_stream::Stream;
+use tonic::service::Routes;
+use ttrpc::server::{PAUSE, is_exhausted};
 use wire::Message;
 use wire::api::shim_events::{ForwardRequest, events_methods};
 
@@ -19,13 +25,42 @@ pub type Stop = watch::Receiver<bool>;
 ///
 /// # Errors
 /// The listener fails.
-pub async fn grpc(mut socket: Socket, services: grpc::Services, limits: Limits, stop: Stop) -> Result<()> {
+pub async fn grpc(mut socket: Socket, (routes, flights): (Routes, Flights), stop: Stop) -> Result<()> {
     let listener = socket.listener.take().context("the socket is served already")?;
+    let incoming = Incoming { listener, pause: None };
     tonic::transport::Server::builder()
-        .add_routes(grpc::routes(&services, limits))
-        .serve_with_incoming_shutdown(UnixListenerStream::new(listener), stopped(stop))
+        .layer(flights)
+        .add_routes(routes)
+        .serve_with_incoming_shutdown(incoming, stopped(stop))
         .await
         .context("serve clients")
+}
+
+/// Clients' connections. While there is no descriptor or memory left for one it waits, instead of asking over and over.
+struct Incoming {
+    listener: UnixListener,
+    pause: Option<Pin<Box<Sleep>>>,
+}
+
+impl Stream for Incoming {
+    type Item = std::io::Result<UnixStream>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            if let Some(pause) = &mut self.pause {
+                ready!(pause.as_mut().poll(cx));
+                self.pause = None;
+            }
+            match ready!(self.listener.poll_accept(cx)) {
+                Ok((socket, _)) => return Poll::Ready(Some(Ok(socket))),
+                Err(e) if is_exhausted(&e) => {
+                    tracing::warn!(error = %e, "clients wait");
+                    self.pause = Some(Box::pin(tokio::time::sleep(PAUSE)));
+                }
+                Err(e) => return Poll::Ready(Some(Err(e))),
+            }
+        }
+    }
 }
 
 /// Takes shims' events until the daemon is to stop.

@@ -88,6 +88,11 @@ const FIXED: [(&str, &str); 34] = [
     ("io.containerd.server.v1", "ttrpc"),
 ];
 
+/// Whether plain code goes by this type and id.
+pub fn is_built_in(kind: &str, id: &str) -> bool {
+    FIXED.contains(&(kind, id))
+}
+
 /// The introspection service.
 #[derive(Clone)]
 pub struct Plugins {

@@ -2,12 +2,14 @@
 
 use crate::{Answer, Messages, answer};
 use std::collections::BTreeMap;
-use tokio_stream::StreamExt;
+use tokio::sync::{mpsc, watch};
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 use wire::api::health::health_check_response::ServingStatus;
 use wire::api::health::*;
 
-pub struct Service;
+/// The service; it is told when the daemon is about to stop.
+pub struct Service(pub watch::Receiver<bool>);
 
 #[tonic::async_trait]
 impl health_server::Health for Service {
@@ -31,9 +33,23 @@ impl health_server::Health for Service {
             "" => ServingStatus::Serving,
             _ => ServingStatus::ServiceUnknown,
         };
-        // The state never changes while the daemon lives, so the stream stays open after its first message.
-        let first = tokio_stream::once(Ok(serving(state)));
-        Ok(Response::new(Box::pin(first.chain(tokio_stream::pending()))))
+        // The state never changes while the daemon lives: after its first message the stream only ends.
+        let (sender, receiver) = mpsc::channel(1);
+        let mut stopping = self.0.clone();
+        tokio::spawn(async move {
+            if sender.send(Ok(serving(state))).await.is_err() {
+                return;
+            }
+            let stops = tokio::select! {
+                stopped = stopping.wait_for(|stop| *stop) => stopped.is_ok(),
+                () = sender.closed() => false,
+            };
+            if stops {
+                // The client may just have gone.
+                let _ = sender.send(Err(Status::unavailable("the daemon is stopping"))).await;
+            }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
 }
 

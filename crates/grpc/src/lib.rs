@@ -35,7 +35,10 @@ use wire::api;
 
 /// Everything that is served.
 #[derive(Clone)]
-#[expect(missing_docs, reason = "each field is the service of the same name")]
+#[expect(
+    missing_docs,
+    reason = "each field is the service of the same name; the last becomes true when the daemon is about to stop"
+)]
 pub struct Services {
     pub namespaces: Arc<dyn model::namespaces::Namespaces>,
     pub containers: Arc<dyn model::containers::Containers>,
@@ -50,6 +53,7 @@ pub struct Services {
     pub transfer: Arc<dyn model::transfer::Transfer>,
     pub accept: Arc<dyn model::streams::Accept>,
     pub introspection: Arc<dyn model::plugins::Introspection>,
+    pub stopping: tokio::sync::watch::Receiver<bool>,
 }
 
 /// The largest messages, in bytes.
@@ -91,7 +95,7 @@ pub fn routes(services: &Services, limits: Limits) -> tonic::service::Routes {
         introspection::Service(s.introspection.clone())
     );
     serve!(version::version_server::VersionServer, version::Service(s.introspection));
-    serve!(health::health_server::HealthServer, health::Service);
+    serve!(health::health_server::HealthServer, health::Service(s.stopping));
     let unknown = |uri: http::Uri| async move { texts::unknown_service(&uri) };
     routes.routes().into_axum_router().fallback(unknown).into()
 }

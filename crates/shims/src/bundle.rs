@@ -12,15 +12,19 @@
 //!     .exit-seen         ours: init's exit, once it has been published
 //! ```
 //!
+//! To delete one is to rename both directories to hidden names, which no id can have, once nothing is mounted below
+//! `rootfs`: then the name is free. What is in them goes later ([`Hidden`]), or at the daemon's next start.
+//!
 //! Everything here is synchronous; callers keep it off the event loop.
 
 use crate::setup::Setup;
-use crate::unmount;
+use kernel::mount::{Detach, unmount_recursive};
 use model::{Error, Kind, Result, error::os_text};
 use serde::Deserialize;
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The file that names the shim's binary.
 pub(crate) const BINARY: &str = "shim-binary-path";
@@ -75,7 +79,9 @@ impl Bundle {
         match make_dir(&self.work, 0o711) {
             Ok(()) => {}
             Err(e) if e.is_already_exists() => {
-                remove(&self.work)?;
+                if let Some(old) = hide(&self.work)? {
+                    remove(&old)?;
+                }
                 make_dir(&self.work, 0o711)?;
             }
             Err(e) => return Err(e),
@@ -101,25 +107,83 @@ impl Bundle {
     }
 
     /// Reads one file as text; `None` when it is not there.
-    pub(crate) fn find(&self, name: &str) -> Option<String> {
-        std::fs::read_to_string(self.path.join(name)).ok()
-    }
-
-    /// Removes both directories, after everything below `rootfs` is unmounted. What is not there is no error.
-    pub(crate) fn delete(&self) -> Result<()> {
-        kernel::trace::during("daemon.delete-bundle", "", || self.delete_all())
-    }
-
-    fn delete_all(&self) -> Result<()> {
-        let rootfs = self.path.join("rootfs");
-        match std::fs::remove_dir(&rootfs) {
-            Ok(()) => {}
-            Err(e) if e.kind() == ErrorKind::NotFound => {}
-            // A mount point, or not empty: something may be mounted at or below it.
-            Err(_) => unmount::recursive(&rootfs)?,
+    ///
+    /// # Errors
+    /// It is there and cannot be read, or nobody knows.
+    pub(crate) fn find(&self, name: &str) -> Result<Option<String>> {
+        let path = self.path.join(name);
+        match std::fs::read_to_string(&path) {
+            Ok(text) => Ok(Some(text)),
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(Error::io("read", &path, e)),
         }
-        remove(&self.path)?;
-        remove(&self.work)
+    }
+
+    /// Takes both directories out of sight, after everything below `rootfs` is unmounted. What is not there is no error.
+    pub(crate) fn hide(&self) -> Result<Hidden> {
+        kernel::trace::during("daemon.hide-bundle", "", || {
+            clear_rootfs(&self.path)?;
+            let hidden = [hide(&self.path)?, hide(&self.work)?];
+            Ok(Hidden(hidden.into_iter().flatten().collect()))
+        })
+    }
+
+    /// Removes both directories, see [`Bundle::hide`].
+    pub(crate) fn delete(&self) -> Result<()> {
+        self.hide()?.remove()
+    }
+}
+
+/// Directories that nobody finds any more.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Hidden(Vec<PathBuf>);
+
+impl Hidden {
+    /// Removes them with all that is in them.
+    pub(crate) fn remove(self) -> Result<()> {
+        kernel::trace::during("daemon.remove-bundle", "", || self.0.iter().try_for_each(|dir| remove(dir)))
+    }
+}
+
+/// Removes a hidden directory: a bundle's or another.
+pub(crate) fn remove(dir: &Path) -> Result<()> {
+    clear_rootfs(dir)?;
+    match std::fs::remove_dir_all(dir) {
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(Error::io("remove", dir, e)),
+        _ => Ok(()),
+    }
+}
+
+/// Sees to it that nothing is mounted at or below a bundle's `rootfs`.
+fn clear_rootfs(bundle: &Path) -> Result<()> {
+    let rootfs = bundle.join("rootfs");
+    match std::fs::remove_dir(&rootfs) {
+        Ok(()) => Ok(()),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
+        // A mount point, or not empty: something may be mounted at or below it.
+        Err(_) => unmount_recursive(&rootfs, Detach::Yes).map_err(|e| Error::unknown(e.to_string())),
+    }
+}
+
+/// Renames a directory to a hidden name that no other has; `None` when nothing is left of it.
+fn hide(dir: &Path) -> Result<Option<PathBuf>> {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    // One that is empty goes in one step.
+    if std::fs::remove_dir(dir).is_ok() {
+        return Ok(None);
+    }
+    let Some(name) = dir.file_name() else { return Ok(None) };
+    loop {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let hidden = dir.with_file_name(format!(".{}-{number}", name.to_string_lossy()));
+        match std::fs::rename(dir, &hidden) {
+            Ok(()) => return Ok(Some(hidden)),
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
+            // An earlier daemon has left it there.
+            Err(e) if matches!(e.kind(), ErrorKind::DirectoryNotEmpty | ErrorKind::AlreadyExists) => {}
+            Err(e) => return Err(Error::io("rename", dir, e)),
+        }
     }
 }
 
@@ -141,32 +205,6 @@ fn make_dir(path: &Path, mode: u32) -> Result<()> {
         let error = Error::unknown(text).with_source(e);
         if exists { error.with_kind(Kind::AlreadyExists) } else { error }
     })
-}
-
-/// Renames a directory so that nobody finds it half removed, then removes it.
-fn remove(path: &Path) -> Result<()> {
-    // One that is empty goes in one step.
-    if std::fs::remove_dir(path).is_ok() {
-        return Ok(());
-    }
-    let Some(name) = path.file_name() else { return Ok(()) };
-    let mut hidden = std::ffi::OsString::from(".");
-    hidden.push(name);
-    let hidden = path.with_file_name(hidden);
-    let mut moved = std::fs::rename(path, &hidden);
-    if moved.as_ref().is_err_and(|e| e.kind() == ErrorKind::DirectoryNotEmpty) {
-        std::fs::remove_dir_all(&hidden).map_err(|e| Error::io("remove", &hidden, e))?;
-        moved = std::fs::rename(path, &hidden);
-    }
-    match moved {
-        Err(e) if e.kind() != ErrorKind::NotFound => return Err(Error::io("rename", path, e)),
-        // Not there any more: an earlier removal may have stopped half way.
-        _ => {}
-    }
-    match std::fs::remove_dir_all(&hidden) {
-        Err(e) if e.kind() != ErrorKind::NotFound => Err(Error::io("remove", &hidden, e)),
-        _ => Ok(()),
-    }
 }
 
 /// Lets the group that is root inside of a user namespace into the bundle.
@@ -268,16 +306,58 @@ mod tests {
         assert_eq!(std::fs::read_to_string(kept.join("precious")).expect("kept"), "x");
     }
 
+    /// The names in the two directories above a bundle's.
+    fn left(dir: &Path) -> Vec<String> {
+        let names = |dir: PathBuf| std::fs::read_dir(dir).expect("list").flatten();
+        let all = names(dir.join("state/ns")).chain(names(dir.join("root/ns")));
+        all.map(|entry| entry.file_name().into_string().expect("text")).collect()
+    }
+
     #[test]
-    fn replaces_what_an_earlier_removal_left() {
+    fn hidden_ones_are_in_nobodys_way() {
         let dir = tempfile::tempdir().expect("dir");
         let bundle = bundle(dir.path());
-        bundle.create(b"{}", (BINARY, "/shim")).expect("create");
-        std::fs::create_dir_all(dir.path().join("state/ns/.a/rest")).expect("mkdir");
-        bundle.delete().expect("delete");
-        assert_eq!(std::fs::read_dir(dir.path().join("state/ns")).expect("list").count(), 0);
-        std::fs::create_dir_all(dir.path().join("state/ns/.a/rest")).expect("mkdir");
-        bundle.delete().expect("delete the rest");
-        assert_eq!(std::fs::read_dir(dir.path().join("state/ns")).expect("list").count(), 0);
+        let make = || {
+            bundle.create(b"{}", (BINARY, "/shim")).expect("create");
+            std::fs::write(bundle.work.join("file"), "x").expect("write");
+        };
+        make();
+        let first = bundle.hide().expect("hide");
+        assert_eq!((first.0.len(), left(dir.path()).len()), (2, 2));
+        assert!(left(dir.path()).iter().all(|name| name.starts_with(".a-")));
+        make();
+        let second = bundle.hide().expect("hide the next of that name");
+        make();
+        second.remove().expect("the second removal overtakes the first");
+        first.remove().expect("remove");
+        assert_eq!(left(dir.path()), ["a", "a"], "the third is untouched");
+        // As if an earlier daemon had counted as far.
+        let taken = (0..2000).map(|n| dir.path().join(format!("state/ns/.a-{n}/rest")));
+        taken.for_each(|path| std::fs::create_dir_all(path).expect("mkdir"));
+        let third = bundle.hide().expect("past the names that are taken");
+        assert!(!bundle.path.exists() && !bundle.work.exists());
+        third.remove().expect("remove");
+        assert_eq!(left(dir.path()).len(), 2000);
+    }
+
+    #[test]
+    fn nothing_mounted_is_removed_with_a_hidden_one() {
+        let dir = tempfile::tempdir().expect("dir");
+        let (kept, hidden) = (dir.path().join("kept"), dir.path().join(".a-0"));
+        std::fs::create_dir_all(hidden.join("rootfs")).expect("mkdir");
+        std::fs::create_dir(&kept).expect("mkdir");
+        std::fs::write(kept.join("precious"), "x").expect("write");
+        rustix::mount::mount_bind(&kept, hidden.join("rootfs")).expect("bind");
+        remove(&hidden).expect("remove");
+        assert!(!hidden.exists() && kept.join("precious").exists());
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_not_absent() {
+        let dir = tempfile::tempdir().expect("dir");
+        let bundle = Bundle::at(dir.path());
+        assert_eq!(bundle.find("none").expect("absent"), None);
+        std::fs::create_dir(dir.path().join("dir")).expect("mkdir");
+        assert!(bundle.find("dir").expect_err("a directory").text().starts_with("read "));
     }
 }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use model::{Error, Kind, Namespace, Result, error::os_text};
 use prost::Message;
 use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -46,6 +47,13 @@ impl From<Failure> for Error {
             Failure::Refused(error) => error,
         }
     }
+}
+
+/// Whether connecting failed because nobody listens. Everything else (no descriptor left, no memory, a full queue, no
+/// time) says nothing of whoever may listen.
+pub(crate) fn is_unheard(error: &Error) -> bool {
+    let source = std::error::Error::source(error).and_then(|e| e.downcast_ref::<std::io::Error>());
+    source.is_some_and(|e| matches!(e.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused))
 }
 
 impl Channel {
@@ -169,6 +177,21 @@ mod tests {
             ("hvsock:///p:1", "shim address scheme \"hvsock\": not implemented"),
         ] {
             assert_eq!(socket_path(address).expect_err(address).text(), text);
+        }
+    }
+
+    #[tokio::test]
+    async fn nobody_listens_or_nobody_knows() {
+        let dir = tempfile::tempdir().expect("dir");
+        drop(std::os::unix::net::UnixListener::bind(dir.path().join("left")).expect("bind"));
+        std::fs::write(dir.path().join("file"), "").expect("write");
+        let namespace = Namespace::new("n").expect("namespace");
+        for (name, unheard) in [("none", true), ("left", true), ("file/below", false), ("", false)] {
+            let address = format!("unix://{}", dir.path().join(name).display());
+            let address = if name.is_empty() { "vsock://3:1".to_owned() } else { address };
+            let endpoint = Endpoint { version: 3, address, protocol: "ttrpc".to_owned() };
+            let error = Channel::connect(&endpoint, &namespace, &Limits::default()).await.expect_err(name);
+            assert_eq!(is_unheard(&error), unheard, "{error}");
         }
     }
 

@@ -10,13 +10,14 @@ use crate::log::Log;
 use crate::options;
 use crate::shim::{Life, Shim};
 use crate::shims::{Inner, blocking};
+use crate::waits::Waits;
 use model::tasks::Create;
 use model::{Any, ContainerId, Error, Kind, Namespace, Result, containers::Container};
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::watch;
 use wire::api::task_v3::{
-    CreateTaskRequest, CreateTaskResponse, DeleteRequest, DeleteResponse, task_methods,
+    CreateTaskRequest, CreateTaskResponse, DeleteRequest, DeleteResponse, ShutdownRequest, task_methods,
 };
 
 /// Everything that is known of a task that is to be made.
@@ -154,6 +155,7 @@ impl Inner {
                 channel,
                 address: endpoint.address,
                 exits: Exits::default(),
+                waits: Waits::default(),
                 life: watch::Sender::new(Life::Live),
             });
             self.create_task(making, &shim).await?;
@@ -173,25 +175,57 @@ impl Inner {
     }
 
     async fn start(&self, making: &Making, bundle: &Bundle, source: Source) -> Result<(Endpoint, Channel)> {
-        let endpoint = match source {
-            Source::Sandbox(endpoint) => endpoint,
-            Source::Binary(binary) => {
-                let start = Start {
-                    binary: &binary,
-                    namespace: &making.namespace,
-                    id: &making.container.id,
-                    options: making.options(),
-                };
-                self.binaries.start(&start, bundle).await?
+        let binary = match source {
+            Source::Sandbox(endpoint) => {
+                let channel = self.meet(making, bundle, &endpoint).await?;
+                return Ok((endpoint, channel));
             }
+            Source::Binary(binary) => binary,
         };
+        let start = Start {
+            binary: &binary,
+            namespace: &making.namespace,
+            id: &making.container.id,
+            options: making.options(),
+        };
+        let started = match self.binaries.start(&start, bundle).await {
+            Ok(endpoint) => self.meet(making, bundle, &endpoint).await.map(|channel| (endpoint, channel)),
+            // It may have left a shim behind, unlike one that says itself that it failed.
+            Err(e) if e.kind() == Kind::DeadlineExceeded => Err(e),
+            Err(e) => return Err(e),
+        };
+        if started.is_err() {
+            // A shim that serves nobody: its binary asks it to end, and removes its socket.
+            let task = (making.namespace.as_str(), making.container.id.as_str());
+            if let Err(error) = self.binaries.delete(task, &binary, bundle).await {
+                let task = format!("{}/{}", making.namespace, making.container.id);
+                tracing::error!(task, %error, "failed to clean up after a failed start");
+            }
+        }
+        started
+    }
+
+    /// Connects to a shim, and notes in the bundle where it listens.
+    async fn meet(&self, making: &Making, bundle: &Bundle, endpoint: &Endpoint) -> Result<Channel> {
         let (file, text) = (bundle.clone(), endpoint.to_json());
         let (written, channel) = tokio::join!(
             blocking(move || file.write(bundle::BOOTSTRAP, text.as_bytes(), 0o644)),
-            Channel::connect(&endpoint, &making.namespace, &self.setup.limits),
+            Channel::connect(endpoint, &making.namespace, &self.setup.limits),
         );
-        written?;
-        Ok((endpoint, channel?))
+        match (written, channel) {
+            (Ok(()), channel) => channel,
+            (Err(e), Err(second)) => Err(e.beside(second)),
+            (Err(e), Ok(channel)) => {
+                // Should the shim belong to others as well it goes on.
+                let request = ShutdownRequest { id: making.container.id.clone(), now: false };
+                let limit = Some(self.setup.limits.shutdown);
+                let call = Call { method: task_methods::SHUTDOWN, request: &request, limit, probes: true };
+                match channel.call::<_, ()>(call).await {
+                    Ok(()) | Err(Failure::Closed) => Err(e),
+                    Err(Failure::Refused(second)) => Err(e.beside(second)),
+                }
+            }
+        }
     }
 
     async fn create_task(&self, making: &Making, shim: &Arc<Shim>) -> Result<()> {

@@ -28,30 +28,40 @@ impl Inner {
             }
         };
         if shim.leave() {
-            self.take_down(&shim).await?;
+            self.take_down(&shim).await;
         } else {
             shim.gone().await;
         }
         exit
     }
 
-    /// Ends the shim, removes the bundle, frees the name. The shim is `Leaving`.
-    pub(crate) async fn take_down(&self, shim: &Arc<Shim>) -> Result<()> {
-        let (at_once, later) = (shim.bundle.clone(), shim.bundle.clone());
+    /// Ends the shim, takes the bundle out of sight, frees the name. The shim is `Leaving`. A bundle that cannot be taken
+    /// away keeps nobody from learning the exit: it is logged, and the next start finds it.
+    pub(crate) async fn take_down(&self, shim: &Arc<Shim>) {
         let end = async {
             if shim.binary.is_some() {
                 shim.shut_down(self).await;
             }
         };
+        let hide = async {
+            shim.exits.close().await;
+            let bundle = shim.bundle.clone();
+            blocking(move || bundle.hide()).await
+        };
         let step = kernel::trace::begin();
-        let (mut deleted, ()) = tokio::join!(blocking(move || at_once.delete()), end);
+        let (mut hidden, ()) = tokio::join!(hide, end);
         step.end("daemon.end-shim-and-bundle", &shim.id);
-        if deleted.is_err() {
-            // The shim may have written into the bundle with its last breath.
-            deleted = blocking(move || later.delete()).await;
+        if hidden.is_err() {
+            // The shim may have mounted something with its last breath.
+            let bundle = shim.bundle.clone();
+            hidden = blocking(move || bundle.hide()).await;
+        }
+        match hidden {
+            // Only now that the shim is gone, so that it writes nothing more into it.
+            Ok(hidden) => self.remove_later(hidden),
+            Err(error) => tracing::error!(task = shim.label(), %error, "failed to delete bundle"),
         }
         self.table.remove(&shim.namespace, &shim.id);
         shim.life.send_replace(Life::Gone);
-        deleted.map_err(|e| e.during("failed to delete bundle"))
     }
 }

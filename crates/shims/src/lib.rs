@@ -28,7 +28,7 @@ mod shims;
 mod start;
 mod table;
 mod task;
-mod unmount;
+mod waits;
 
 pub use reload::{Records, Reloaded};
 pub use setup::{Limits, LogLevel, Setup};

@@ -5,10 +5,11 @@
 //! | bundle | end |
 //! |---|---|
 //! | empty, or nobody knows its shim's binary | removed |
-//! | nobody listens | cleaned up after by the shim's binary; exit and deletion are told |
+//! | nobody listens | cleaned up after by the shim's binary; exit and deletion are told. It stays when that fails |
 //! | the shim does not know the task | an interrupted create: the shim is ended, the bundle removed |
 //! | the shim answers | kept; an exit that nobody was told is told |
 //! | the shim listens but does not answer in time | kept: a slow machine is no reason to kill a container |
+//! | nobody can say: it cannot be read, there is no descriptor left to connect with | kept, with the name, for another start |
 //!
 //! The start of the daemon waits for none of them longer than a moment: what takes longer goes on beside it.
 //!
@@ -16,11 +17,13 @@
 
 use crate::bootstrap::Endpoint;
 use crate::bundle::{self, Bundle};
-use crate::connect::{Answer, Call, Channel, Failure};
+use crate::connect::{Answer, Call, Channel, Failure, is_unheard};
 use crate::exits::Exits;
 use crate::log::Log;
-use crate::shim::{Life, Shim, now};
+use crate::setup::Limits;
+use crate::shim::{Dead, Life, Shim};
 use crate::shims::{Inner, blocking};
+use crate::waits::Waits;
 use async_trait::async_trait;
 use model::events::Event;
 use model::tasks::{Exit, Process, Status};
@@ -51,8 +54,17 @@ pub trait Records: Send + Sync {
 pub struct Reloaded {
     /// Tasks that are there again.
     pub kept: usize,
-    /// Bundles that were removed.
+    /// Tasks that are not there any more.
     pub removed: usize,
+    /// Tasks that nothing can be said of. Their names stay taken, and the next start looks at them again.
+    pub unclear: usize,
+}
+
+/// What became of one bundle.
+enum Load {
+    Kept,
+    Removed,
+    Unclear,
 }
 
 /// Something that happened while the daemon was away.
@@ -83,16 +95,17 @@ impl Inner {
             let (inner, records, permits) = (Arc::clone(&self), Arc::clone(&records), Arc::clone(&permits));
             loads.spawn(async move {
                 let permit = permits.acquire().await;
-                let kept = inner.load(namespace, id, &*records).await;
+                let load = inner.load(namespace, id, &*records).await;
                 drop(permit);
-                kept
+                load
             });
         }
         let mut reloaded = Reloaded::default();
         while let Some(load) = loads.join_next().await {
             match load {
-                Ok(true) => reloaded.kept += 1,
-                Ok(false) => reloaded.removed += 1,
+                Ok(Load::Kept) => reloaded.kept += 1,
+                Ok(Load::Removed) => reloaded.removed += 1,
+                Ok(Load::Unclear) => reloaded.unclear += 1,
                 Err(error) => tracing::error!(%error, "looking at a bundle ended early"),
             }
         }
@@ -105,21 +118,25 @@ impl Inner {
         Ok(reloaded)
     }
 
-    /// Looks at one bundle; whether its task is there again.
-    async fn load(self: &Arc<Self>, namespace: Namespace, id: ContainerId, records: &dyn Records) -> bool {
+    /// Looks at one bundle.
+    async fn load(self: &Arc<Self>, namespace: Namespace, id: ContainerId, records: &dyn Records) -> Load {
         let bundle = self.bundle(&namespace, &id);
         match self.find_shim((&namespace, &id), &bundle, records).await {
             Ok(Some(found)) => self.take_in(found).await,
             Ok(None) => {
                 discard(&bundle).await;
-                false
+                Load::Removed
             }
-            Err(error) => {
-                tracing::warn!(task = format!("{namespace}/{id}"), %error, "failed to load shim");
-                discard(&bundle).await;
-                false
-            }
+            Err(error) => self.unclear((&namespace, &id), &error),
         }
+    }
+
+    /// Nobody knows whether a shim is alive: its container must not be touched.
+    fn unclear(&self, (namespace, id): (&Namespace, &ContainerId), error: &Error) -> Load {
+        let task = format!("{namespace}/{id}");
+        tracing::error!(task, %error, "failed to load shim; its bundle and name are kept for the next start");
+        self.table.keep(namespace, id);
+        Load::Unclear
     }
 
     /// The binary and endpoint in a bundle; `None` when it is of no use.
@@ -147,30 +164,38 @@ impl Inner {
             Some(_) => Some(Log::open(bundle, format!("{namespace}/{id}"))?),
             None => None,
         };
-        let limits = crate::setup::Limits { dial: self.setup.limits.load, ..self.setup.limits };
-        let connected = match &files.endpoint {
-            Some(endpoint) => Channel::connect(endpoint, namespace, &limits).await,
-            None => Err(Error::unknown("the bundle has no address")),
-        };
-        let address = files.endpoint.map(|endpoint| endpoint.address).unwrap_or_default();
         let (namespace, id) = (namespace.clone(), id.clone());
         let unmet = Unmet { namespace, id, bundle: bundle.clone(), binary, exits: files.exits };
-        Ok(Some(Found { unmet, log, address, connected }))
+        Ok(Some(Found { unmet, log, endpoint: files.endpoint }))
     }
 
-    async fn take_in(self: &Arc<Self>, found: Found) -> bool {
-        let Found { unmet, log, address, connected } = found;
-        let channel = match connected {
+    async fn reach(&self, namespace: &Namespace, endpoint: &Endpoint) -> Result<Channel> {
+        let limits = Limits { dial: self.setup.limits.load, ..self.setup.limits };
+        Channel::connect(endpoint, namespace, &limits).await
+    }
+
+    async fn take_in(self: &Arc<Self>, found: Found) -> Load {
+        let Found { unmet, log, endpoint } = found;
+        let Some(endpoint) = endpoint else {
+            // Creating it was interrupted before there was a container.
+            return self.bury_unmet(unmet, &Error::unknown("the bundle has no address")).await;
+        };
+        let channel = match self.reach(&unmet.namespace, &endpoint).await {
             Ok(channel) => channel,
-            Err(error) => return self.bury_unmet(unmet, &error).await,
+            Err(error) if is_unheard(&error) => return self.bury_unmet(unmet, &error).await,
+            Err(error) => return self.unclear((&unmet.namespace, &unmet.id), &error),
         };
         let answer = ask(&channel, &unmet.id, PATIENCE.min(self.setup.limits.load)).await;
         if let Err(failure @ Failure::Closed) = answer {
-            return self.bury_unmet(unmet, &failure.into()).await;
+            // It died just now, or it hangs up on us.
+            return match self.reach(&unmet.namespace, &endpoint).await {
+                Err(error) if is_unheard(&error) => self.bury_unmet(unmet, &failure.into()).await,
+                _ => self.unclear((&unmet.namespace, &unmet.id), &failure.into()),
+            };
         }
         let Unmet { namespace, id, bundle, binary, exits } = unmet;
-        let life = watch::Sender::new(Life::Live);
-        let shim = Arc::new(Shim { namespace, id, bundle, binary, channel, address, exits, life });
+        let (life, waits, address) = (watch::Sender::new(Life::Live), Waits::default(), endpoint.address);
+        let shim = Arc::new(Shim { namespace, id, bundle, binary, channel, address, exits, waits, life });
         // The name is taken as long as anything is left.
         self.table.put(&shim);
         match answer {
@@ -178,7 +203,7 @@ impl Inner {
             Err(Failure::Refused(e)) if e.is_not_found() => {
                 shim.leave();
                 self.beside(remove_leaked(Arc::clone(self), shim)).await;
-                return false;
+                return Load::Removed;
             }
             Err(_) => {
                 let (inner, shim) = (Arc::clone(self), Arc::clone(&shim));
@@ -186,7 +211,7 @@ impl Inner {
             }
         }
         self.adopt(&shim, log);
-        true
+        Load::Kept
     }
 
     /// Waits a moment for some work, which then goes on beside the start.
@@ -217,26 +242,17 @@ impl Inner {
         }
     }
 
-    /// Cleans up after a shim that was dead before the daemon could meet it. The task is not there again: false.
-    async fn bury_unmet(&self, unmet: Unmet, error: &Error) -> bool {
+    /// Cleans up after a shim that was dead before the daemon could meet it.
+    async fn bury_unmet(&self, unmet: Unmet, error: &Error) -> Load {
         let Unmet { namespace, id, bundle, binary, exits } = unmet;
         tracing::info!(task = format!("{namespace}/{id}"), %error, "cleaning up after dead shim");
-        let exit = match &binary {
-            Some(binary) => self.binaries.delete((&namespace, &id), binary, &bundle).await,
-            None => Ok(Exit { id: String::new(), pid: exits.pid(), status: 255, at: now() }),
-        };
-        discard(&bundle).await;
-        match exit {
-            Ok(exit) => {
-                let news = exits.settle(&exit);
-                let exit = exits.told().unwrap_or(exit);
-                self.miss(Missed::Death { namespace, id, exit, news });
-            }
-            Err(error) => {
-                tracing::warn!(task = format!("{namespace}/{id}"), %error, "failed to clean up after dead shim");
-            }
-        }
-        false
+        let dead =
+            Dead { task: (&namespace, &id), bundle: &bundle, binary: binary.as_deref(), exits: &exits };
+        let exit = self.clean_up(dead).await;
+        let news = exits.settle(&exit);
+        let exit = exits.told().unwrap_or(exit);
+        self.miss(Missed::Death { namespace, id, exit, news });
+        Load::Removed
     }
 
     /// Keeps what was missed until somebody listens, or tells it.
@@ -295,6 +311,7 @@ impl Inner {
         };
         for (namespace, id) in tasks {
             if !self.table.holds(&namespace, &id)
+                && !self.bundle(&namespace, &id).path.exists()
                 && let Err(error) = std::fs::remove_dir_all(works.join(&*namespace).join(&*id))
             {
                 tracing::warn!(task = format!("{namespace}/{id}"), %error, "failed to remove working directory");
@@ -330,17 +347,14 @@ async fn ask_again(inner: Arc<Inner>, shim: Arc<Shim>) {
 /// Removes a shim that does not know its task. It is `Leaving`.
 async fn remove_leaked(inner: Arc<Inner>, shim: Arc<Shim>) {
     tracing::info!(task = shim.label(), "cleaning leaked shim process");
-    if let Err(error) = inner.take_down(&shim).await {
-        tracing::warn!(task = shim.label(), %error, "failed to remove a leaked shim");
-    }
+    inner.take_down(&shim).await;
 }
 
-/// A bundle that has been looked into, and the attempt to reach its shim.
+/// A bundle that has been looked into.
 struct Found {
     unmet: Unmet,
     log: Option<Log>,
-    address: String,
-    connected: Result<Channel>,
+    endpoint: Option<Endpoint>,
 }
 
 /// A task whose shim has not answered yet.
@@ -364,24 +378,26 @@ struct Files {
 impl Files {
     fn read(bundle: &Bundle) -> Result<Self> {
         let mut entries = std::fs::read_dir(&bundle.path).map_err(|e| Error::io("read", &bundle.path, e))?;
-        let endpoint = match bundle.find(bundle::BOOTSTRAP) {
+        let endpoint = match bundle.find(bundle::BOOTSTRAP)? {
             Some(text) => Some(Endpoint::from_text(&text)),
             None => Self::old_address(bundle)?,
         };
         Ok(Self {
             is_empty: entries.next().is_none(),
-            binary: bundle.find(bundle::BINARY).map(|path| PathBuf::from(path.trim())),
-            sandboxed: bundle.find(bundle::SANDBOX).is_some(),
+            binary: bundle.find(bundle::BINARY)?.map(|path| PathBuf::from(path.trim())),
+            sandboxed: bundle.find(bundle::SANDBOX)?.is_some(),
             endpoint,
-            exits: Exits::load(bundle),
+            exits: Exits::load(bundle)?,
         })
     }
 
     /// The address as older daemons kept it; it is written anew.
     fn old_address(bundle: &Bundle) -> Result<Option<Endpoint>> {
-        let Some(text) = bundle.find(bundle::ADDRESS) else { return Ok(None) };
+        let Some(text) = bundle.find(bundle::ADDRESS)? else { return Ok(None) };
         let endpoint = Endpoint::from_text(&text);
-        bundle.write(bundle::BOOTSTRAP, endpoint.to_json().as_bytes(), 0o644)?;
+        if let Err(error) = bundle.write(bundle::BOOTSTRAP, endpoint.to_json().as_bytes(), 0o644) {
+            tracing::warn!(%error, "the address of a shim stays in its old file");
+        }
         Ok(Some(endpoint))
     }
 }
@@ -402,8 +418,10 @@ fn list_tasks(dir: &Path) -> Result<Vec<(Namespace, ContainerId)>> {
             match ContainerId::new(&id) {
                 Ok(id) => tasks.push((valid.clone(), id)),
                 Err(_) if id.starts_with('.') => {
-                    // A second failure is as harmless as the first was.
-                    let _ = std::fs::remove_dir_all(dir.join(&namespace).join(&id));
+                    let path = dir.join(&namespace).join(&id);
+                    if let Err(error) = bundle::remove(&path) {
+                        tracing::warn!(%error, "the rest of a bundle stays until the next start");
+                    }
                 }
                 Err(_) => {}
             }

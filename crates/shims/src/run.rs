@@ -27,6 +27,8 @@ pub(crate) struct Run<'a> {
     /// The working directory.
     pub(crate) dir: &'a Path,
     pub(crate) stdin: Vec<u8>,
+    /// The soft limit of open files; `None` for the daemon's own.
+    pub(crate) open_files: Option<u64>,
     /// Where standard error goes.
     pub(crate) errors: Errors,
     pub(crate) limit: Duration,
@@ -125,6 +127,9 @@ impl Run<'_> {
             .stdin(Stdio::piped())
             .stdout(out)
             .stderr(errors);
+        if let Some(soft) = self.open_files {
+            kernel::process::start_with_open_files(command.as_std_mut(), soft);
+        }
         command.spawn().map_err(|e| {
             let text = format!(": fork/exec {}: {}", self.binary.display(), os_text(&e));
             Error::unknown(text).with_source(e)
@@ -186,6 +191,7 @@ mod tests {
             env: vec![("GREETING", "hello".into())],
             dir: Path::new("/"),
             stdin: b"input".to_vec(),
+            open_files: None,
             errors,
             limit: Duration::from_secs(10),
         }
@@ -198,6 +204,13 @@ mod tests {
         assert_eq!(joined.into_output().expect("success"), b"inputhello\nno\n");
         let apart = shell(script, Errors::Apart).finish().await.expect("run");
         assert_eq!((&apart.stdout[..], &apart.stderr[..]), (&b"inputhello\n"[..], &b"no\n"[..]));
+    }
+
+    #[tokio::test]
+    async fn the_limit_of_open_files_is_given() {
+        let run = Run { open_files: Some(77), ..shell("ulimit -Sn", Errors::Joined) };
+        let printed = run.finish().await.expect("run").into_output().expect("success");
+        assert_eq!(printed, b"77\n");
     }
 
     #[tokio::test]

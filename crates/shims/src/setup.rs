@@ -29,6 +29,8 @@ pub struct Setup {
     pub socket_dir: Option<String>,
     /// Entries for the shims' environment, after those of the daemon.
     pub env: Vec<(String, String)>,
+    /// How many files shims may have open to begin with; `None` for as many as the daemon itself.
+    pub open_files: Option<u64>,
     /// How long to wait for what.
     pub limits: Limits,
 }
@@ -75,6 +77,8 @@ pub struct Limits {
     pub dial: Duration,
     /// A process' state (`io.containerd.timeout.task.state`).
     pub state: Duration,
+    /// Counting what a task uses (`io.containerd.timeout.metrics.shimstats`).
+    pub stats: Duration,
     /// Making a task, starting, adding or removing a process: hooks of any length run there.
     pub long: Duration,
     /// Every other call; `wait` has no limit.
@@ -93,6 +97,7 @@ impl Default for Limits {
             start: Duration::from_secs(30),
             dial: Duration::from_secs(10),
             state: Duration::from_secs(2),
+            stats: Duration::from_secs(2),
             long: Duration::from_secs(120),
             call: Duration::from_secs(30),
             load: Duration::from_secs(5),

@@ -13,11 +13,12 @@ use crate::bundle::Bundle;
 use crate::connect::{Call, Channel, Failure};
 use crate::exits::Exits;
 use crate::log::Log;
-use crate::shims::Inner;
+use crate::shims::{Inner, blocking};
+use crate::waits::Waits;
 use model::events::Event;
 use model::tasks::Exit;
 use model::{ContainerId, Namespace, Timestamp};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 use tokio::sync::watch;
@@ -49,6 +50,7 @@ pub(crate) struct Shim {
     /// The address of its socket: several tasks may share one.
     pub(crate) address: String,
     pub(crate) exits: Exits,
+    pub(crate) waits: Waits,
     pub(crate) life: watch::Sender<Life>,
 }
 
@@ -121,34 +123,41 @@ pub(crate) async fn own(inner: Arc<Inner>, shim: Arc<Shim>, log: Option<Log>) {
 impl Inner {
     /// Cleans up after a dead shim and tells what became of its task. The shim is `Leaving`.
     pub(crate) async fn bury(&self, shim: &Arc<Shim>) {
-        let exit = self.clean_up(shim).await;
-        self.table.remove(&shim.namespace, &shim.id);
-        if shim.exits.settle(&exit) {
+        let Shim { namespace, id, bundle, binary, exits, .. } = &**shim;
+        let exit =
+            self.clean_up(Dead { task: (namespace, id), bundle, binary: binary.as_deref(), exits }).await;
+        self.table.remove(namespace, id);
+        if exits.settle(&exit) {
             let exit = exit.clone();
-            self.publish(&shim.namespace, Event::TaskExit { container_id: shim.id.to_string(), exit });
+            self.publish(namespace, Event::TaskExit { container_id: id.to_string(), exit });
         }
-        let exit = shim.exits.told().unwrap_or(exit);
-        self.publish(&shim.namespace, Event::TaskDelete { container_id: shim.id.to_string(), exit });
+        let exit = exits.told().unwrap_or(exit);
+        self.publish(namespace, Event::TaskDelete { container_id: id.to_string(), exit });
         shim.life.send_replace(Life::Gone);
     }
 
-    /// Runs `<shim> delete` and removes the bundle. When that fails the bundle stays for the next start.
-    async fn clean_up(&self, shim: &Shim) -> Exit {
-        let lost = || Exit { id: String::new(), pid: shim.exits.pid(), status: LOST, at: now() };
-        let exit = match &shim.binary {
+    /// Runs `<shim> delete` and removes the bundle. When that fails the bundle stays for the next start, and nothing is
+    /// known of the exit but that there was one.
+    pub(crate) async fn clean_up(&self, dead: Dead<'_>) -> Exit {
+        let (namespace, id) = dead.task;
+        let task = format!("{namespace}/{id}");
+        let lost = || Exit { id: String::new(), pid: dead.exits.pid(), status: LOST, at: now() };
+        let exit = match dead.binary {
             None => Ok(lost()),
-            Some(binary) => self.binaries.delete((&shim.namespace, &shim.id), binary, &shim.bundle).await,
+            Some(binary) => self.binaries.delete((namespace, id), binary, dead.bundle).await,
         };
         let exit = match exit {
             Ok(exit) => exit,
             Err(error) => {
-                tracing::error!(task = shim.label(), %error, "failed to clean up after shim disconnected");
+                tracing::error!(task, %error, "failed to clean up after shim disconnected");
                 return lost();
             }
         };
-        let bundle = shim.bundle.clone();
-        if let Err(error) = crate::shims::blocking(move || bundle.delete()).await {
-            tracing::error!(task = shim.label(), %error, "failed to delete bundle");
+        dead.exits.close().await;
+        let bundle = dead.bundle.clone();
+        match blocking(move || bundle.hide()).await {
+            Ok(hidden) => self.remove_later(hidden),
+            Err(error) => tracing::error!(task, %error, "failed to delete bundle"),
         }
         match exit.at.is_never() {
             true => Exit { at: now(), ..exit },
@@ -157,7 +166,15 @@ impl Inner {
     }
 }
 
+/// A task whose shim is dead.
+pub(crate) struct Dead<'a> {
+    pub(crate) task: (&'a Namespace, &'a ContainerId),
+    pub(crate) bundle: &'a Bundle,
+    pub(crate) binary: Option<&'a Path>,
+    pub(crate) exits: &'a Exits,
+}
+
 /// The time now.
-pub(crate) fn now() -> Timestamp {
+fn now() -> Timestamp {
     Timestamp::from(SystemTime::now())
 }

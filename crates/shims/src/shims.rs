@@ -1,6 +1,6 @@
 //! All shims of a daemon.
 
-use crate::bundle::Bundle;
+use crate::bundle::{Bundle, Hidden};
 use crate::create::Making;
 use crate::log::Log;
 use crate::reload::{Missed, Records, Reloaded, Told};
@@ -16,7 +16,7 @@ use model::plugins::Runtimes;
 use model::tasks::{Create, Exit, Runtime, Task};
 use model::{Any, Error, Namespace, Result, Scope, containers::Container};
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 use wire::api::{event::TaskExit, task_v3::DeleteResponse, types::RuntimeRequest};
 
@@ -43,6 +43,10 @@ pub(crate) struct Inner {
     sink: Sink,
     /// Owners of shims, and requests that run to their end without their caller.
     work: Mutex<JoinSet<()>>,
+    /// Bundles that are being removed though nobody waits for it.
+    removals: Mutex<JoinSet<()>>,
+    /// Becomes true when the daemon is about to stop.
+    pub(crate) stopping: watch::Sender<bool>,
 }
 
 impl Shims {
@@ -59,6 +63,8 @@ impl Shims {
                 missed: Mutex::new(Some(Vec::new())),
                 sink,
                 work: Mutex::default(),
+                removals: Mutex::default(),
+                stopping: watch::Sender::new(false),
             }),
         }
     }
@@ -92,11 +98,27 @@ impl Shims {
         self.inner.keep(&shim, &exit) == Told::Now && shim.exits.note(&exit, &shim.bundle)
     }
 
-    /// Lets go of all shims. They and their containers live on.
+    /// A line for each task, for people.
+    pub fn overview(&self) -> Vec<String> {
+        self.inner.table.overview()
+    }
+
+    /// Ends what has no end of its own: whoever waits for an exit is told that the daemon is not available.
+    pub fn stop(&self) {
+        self.inner.stopping.send_replace(true);
+    }
+
+    /// Lets go of all shims, then waits for what is still to be written or removed: a caller who will not wait for a
+    /// disk drops this. Shims and their containers live on.
     pub async fn close(&self) {
         let mut work = std::mem::take(&mut *self.inner.work.lock().unwrap_or_else(PoisonError::into_inner));
         work.shutdown().await;
-        self.inner.table.clear();
+        for shim in self.inner.table.take() {
+            shim.exits.close().await;
+        }
+        let mut removals =
+            std::mem::take(&mut *self.inner.removals.lock().unwrap_or_else(PoisonError::into_inner));
+        while removals.join_next().await.is_some() {}
     }
 }
 
@@ -145,6 +167,17 @@ impl Inner {
         let mut set = self.work.lock().unwrap_or_else(PoisonError::into_inner);
         while set.try_join_next().is_some() {}
         set.spawn(work);
+    }
+
+    /// Removes what nobody sees any more, off the event loop.
+    pub(crate) fn remove_later(&self, hidden: Hidden) {
+        let mut set = self.removals.lock().unwrap_or_else(PoisonError::into_inner);
+        while set.try_join_next().is_some() {}
+        set.spawn_blocking(move || {
+            if let Err(error) = hidden.remove() {
+                tracing::warn!(%error, "a deleted bundle stays until the next start");
+            }
+        });
     }
 
     /// The bundle of a task.

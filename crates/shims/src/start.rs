@@ -53,6 +53,7 @@ impl Binaries {
             env: self.env(start.namespace),
             dir: &bundle.path,
             stdin: if legacy { start.legacy() } else { start.params(&self.setup) },
+            open_files: self.setup.open_files,
             errors: Errors::Joined,
             limit: self.setup.limits.start,
         };
@@ -74,6 +75,7 @@ impl Binaries {
             env: self.env(namespace),
             dir: &bundle.path,
             stdin: Vec::new(),
+            open_files: self.setup.open_files,
             errors: Errors::Apart,
             limit: self.setup.limits.cleanup,
         };
@@ -98,6 +100,7 @@ impl Binaries {
             env: Vec::new(),
             dir: Path::new("/"),
             stdin,
+            open_files: self.setup.open_files,
             errors: Errors::Apart,
             limit: self.setup.limits.start,
         };

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 #[derive(Debug, Default)]
 pub(crate) struct Table(Mutex<BTreeMap<String, BTreeMap<String, Slot>>>);
 
-/// What a name stands for. `None` while it is made.
+/// What a name stands for. `None` while it is made, and when it is there but could not be asked.
 type Slot = Option<Arc<Shim>>;
 
 impl Table {
@@ -45,6 +45,18 @@ impl Table {
         shims.filter(|shim| shim.is_live()).cloned().collect()
     }
 
+    /// A line for each name and what it stands for.
+    pub(crate) fn overview(&self) -> Vec<String> {
+        let names = self.lock();
+        let tasks =
+            names.iter().flat_map(|(namespace, tasks)| tasks.iter().map(move |task| (namespace, task)));
+        let line = |(namespace, (id, slot)): (&String, (&String, &Slot))| match slot {
+            Some(shim) => format!("{namespace}/{id} {:?} {}", *shim.life.borrow(), shim.address),
+            None => format!("{namespace}/{id} is being made or could not be asked"),
+        };
+        tasks.map(line).collect()
+    }
+
     /// Whether a name is taken.
     pub(crate) fn holds(&self, namespace: &str, id: &str) -> bool {
         self.lock().get(namespace).is_some_and(|tasks| tasks.contains_key(id))
@@ -77,9 +89,15 @@ impl Table {
         }
     }
 
-    /// Forgets everything.
-    pub(crate) fn clear(&self) {
-        self.lock().clear();
+    /// Keeps a name taken for a task that cannot be asked.
+    pub(crate) fn keep(&self, namespace: &Namespace, id: &ContainerId) {
+        self.lock().entry(namespace.to_string()).or_default().entry(id.to_string()).or_default();
+    }
+
+    /// Forgets everything; the shims that were known.
+    pub(crate) fn take(&self) -> Vec<Arc<Shim>> {
+        let names = std::mem::take(&mut *self.lock());
+        names.into_values().flat_map(BTreeMap::into_values).flatten().collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, BTreeMap<String, Slot>>> {

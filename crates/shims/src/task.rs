@@ -3,6 +3,7 @@
 use crate::connect::{Call, Failure};
 use crate::shim::Shim;
 use crate::shims::Inner;
+use crate::waits::answered;
 use async_trait::async_trait;
 use model::tasks::{Exec, Exit, Kill, Pid, Process, Resize, Task, Update};
 use model::{Any, ContainerId, Error, Kind, Namespace, Result};
@@ -82,6 +83,7 @@ impl Task for Handle {
     async fn delete_process(&self, exec_id: &str) -> Result<Exit> {
         let request = DeleteRequest { id: self.container(), exec_id: exec_id.to_owned() };
         let response: DeleteResponse = self.ask_long(method::DELETE, &request).await?;
+        self.shim.waits.forget(exec_id);
         Ok(Exit { id: exec_id.to_owned(), ..response.into() })
     }
 
@@ -134,15 +136,34 @@ impl Task for Handle {
     }
 
     async fn stats(&self) -> Result<Option<Any>> {
-        let response: StatsResponse = self.ask(method::STATS, &StatsRequest { id: self.container() }).await?;
+        let limit = self.inner.setup.limits.stats;
+        let response: StatsResponse =
+            self.within(limit, method::STATS, &StatsRequest { id: self.container() }).await?;
         Ok(response.stats.map(Any::from))
     }
 
     async fn wait(&self, exec_id: &str) -> Result<Exit> {
-        let request = WaitRequest { id: self.container(), exec_id: exec_id.to_owned() };
-        let call = Call { method: method::WAIT, request: &request, limit: None, probes: false };
-        let response: WaitResponse = self.shim.channel.call(call).await?;
-        let pid = if exec_id.is_empty() { self.shim.exits.pid() } else { 0 };
-        Ok(Exit { id: exec_id.to_owned(), pid, ..response.into() })
+        let (waiting, question) = self.shim.waits.join(exec_id);
+        if let Some(question) = question {
+            let (shim, exec_id) = (Arc::clone(&self.shim), exec_id.to_owned());
+            self.inner.spawn(async move {
+                let answer = wait(&shim, exec_id).await;
+                shim.waits.answer(question, answer);
+            });
+        }
+        let mut stopping = self.inner.stopping.subscribe();
+        tokio::select! {
+            exit = answered(waiting) => exit,
+            _ = stopping.wait_for(|stop| *stop) => Err(Error::unavailable("the daemon is stopping")),
+        }
     }
+}
+
+/// Asks a shim for the exit of a process.
+async fn wait(shim: &Shim, exec_id: String) -> Result<Exit> {
+    let request = WaitRequest { id: shim.id.to_string(), exec_id };
+    let call = Call { method: method::WAIT, request: &request, limit: None, probes: false };
+    let response: WaitResponse = shim.channel.call(call).await?;
+    let pid = if request.exec_id.is_empty() { shim.exits.pid() } else { 0 };
+    Ok(Exit { id: request.exec_id, pid, ..response.into() })
 }

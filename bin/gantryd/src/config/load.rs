@@ -56,6 +56,14 @@ pub fn load(path: &Path, presence: Presence) -> Result<Loaded> {
     }
     let defaults = Table::try_from(Config::default()).context("encode the default configuration")?;
     unknown(&merged, &defaults, "", &mut warnings);
+    // A file names some of them.
+    if let (Some(Value::Table(all)), Some(Value::Table(some))) =
+        (defaults.get("timeouts"), merged.get_mut("timeouts"))
+    {
+        all.iter().for_each(|(key, value)| {
+            some.entry(key).or_insert_with(|| value.clone());
+        });
+    }
     merged.insert("version".into(), Value::Integer(VERSION));
     let config: Config =
         Value::Table(merged).try_into().with_context(|| format!("configuration {}", path.display()))?;
@@ -167,7 +175,6 @@ fn unknown(table: &Table, known: &Table, path: &str, warnings: &mut Vec<String>)
     for (key, value) in table {
         let full = if path.is_empty() { key.clone() } else { format!("{path}.{}", quoted(key)) };
         match (value, known.get(key)) {
-            (_, Some(_)) if full == "timeouts" => {}
             (Value::Table(inner), Some(Value::Table(known))) => unknown(inner, known, &full, warnings),
             (_, Some(_)) => {}
             (_, None) => warnings.push(format!("Ignoring unknown key in TOML: {full}")),
@@ -218,6 +225,34 @@ mod tests {
             ]
         );
         assert_eq!(loaded.config.timeout("shim.load").expect("duration").as_secs(), 7);
+    }
+
+    #[test]
+    fn one_timeout_leaves_the_others() {
+        let text = "version = 4\n[timeouts]\n'io.containerd.timeout.shim.load' = '7s'\n'io.containerd.timeout.bolt.open' = '1s'\n";
+        let loaded = read(text).expect("loads");
+        let secs = |name| loaded.config.timeout(name).expect("duration").as_secs();
+        let all = ["shim.load", "shim.cleanup", "shim.shutdown", "task.state", "metrics.shimstats"].map(secs);
+        assert_eq!(all, [7, 5, 3, 2, 2]);
+        let ignored = "Ignoring unknown key in TOML: timeouts.\"io.containerd.timeout.bolt.open\"";
+        assert_eq!(loaded.warnings, [ignored]);
+    }
+
+    #[test]
+    fn keys_that_nothing_obeys_are_named() {
+        let text = "version = 4\ntemp = '/t'\n[plugins.'io.containerd.snapshotter.v1.overlayfs']\nroot_path = '/o'\nsync_remove = true\nmount_options = ['index=off']\n[plugins.'io.containerd.transfer.v1.local']\nmax_concurrent_unpacks = 4\n";
+        let loaded = read(text).expect("loads");
+        let keys = [
+            "plugins.\"io.containerd.snapshotter.v1.overlayfs\".sync_remove",
+            "plugins.\"io.containerd.transfer.v1.local\".max_concurrent_unpacks",
+            "temp",
+        ];
+        assert_eq!(loaded.warnings, keys.map(|key| format!("Ignoring unknown key in TOML: {key}")));
+        let overlayfs = loaded.config.plugins.overlayfs;
+        assert_eq!(
+            (overlayfs.root_path.as_str(), &overlayfs.own.mount_options[..]),
+            ("/o", &["index=off".to_owned()][..])
+        );
     }
 
     #[test]

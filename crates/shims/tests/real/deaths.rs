@@ -3,8 +3,20 @@
 use crate::stage::{Stage, Told, freeze, is_running, kill, peers, until, within};
 use model::Kind;
 use model::tasks::{Runtime, Status};
-use rustix::process::{Signal, kill_process};
+use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, Signal, kill_process, pidfd_getfd, pidfd_open};
 use std::time::{Duration, Instant};
+
+/// A request is longer than this and an answer to an event is shorter, bytes.
+const REQUEST: u64 = 40;
+
+/// How much at most lies unread in one of a process' sockets, bytes.
+fn unread(pid: Pid) -> u64 {
+    let process = pidfd_open(pid, PidfdFlags::empty()).expect("pidfd");
+    let numbers = std::fs::read_dir(format!("/proc/{}/fd", pid.as_raw_nonzero())).expect("descriptors");
+    let numbers = numbers.flatten().filter_map(|fd| fd.file_name().to_str()?.parse().ok());
+    let files = numbers.filter_map(|n| pidfd_getfd(&process, n, PidfdGetfdFlags::empty()).ok());
+    files.filter_map(|file| rustix::io::ioctl_fionread(file).ok()).max().unwrap_or(0)
+}
 
 fn task_events(told: Vec<Told>) -> Vec<(String, u32)> {
     told.into_iter()
@@ -81,6 +93,8 @@ async fn a_shim_that_dies_while_its_task_is_deleted() {
         within(task.wait("")).await.expect("wait");
         freeze(pid).await;
         let deletion = tokio::spawn(async move { task.delete().await });
+        // Its request is on its way: it lies in the frozen shim's socket.
+        until(|| unread(pid) > REQUEST).await;
         kill_process(pid, Signal::KILL).expect("kill");
         let exit = within(deletion).await.expect("joined").expect("it is deleted after all");
         assert_eq!(exit.status, 137);
@@ -93,9 +107,48 @@ async fn a_shim_that_dies_while_its_task_is_deleted() {
 }
 
 #[tokio::test]
-async fn a_stuck_shim_delays_nobody_else() {
+async fn whoever_waits_is_told_that_the_daemon_stops() {
+    let stage = Stage::new(&crate::stage::Peer::debian()).await;
+    let task = stage.run("w").await;
+    let waiter = tokio::spawn(async move { task.wait("").await });
+    // The question is on its way once another one has been answered.
+    within(stage.task("w").state("")).await.expect("state");
+    stage.shims.stop();
+    let told = within(waiter).await.expect("joined").expect_err("no exit");
+    assert_eq!((told.kind(), told.text()), (Kind::Unavailable, "the daemon is stopping: unavailable"));
+    let task = stage.task("w");
+    within(task.kill(kill(9))).await.expect("others are served until the end");
+    stage.stopped("w").await;
+    within(task.delete()).await.expect("delete");
+    stage.leave().await;
+}
+
+#[tokio::test]
+async fn a_bundle_that_cannot_be_removed_costs_no_exit() {
     for peer in peers() {
         let stage = Stage::new(&peer).await;
+        let task = stage.run("b").await;
+        within(task.kill(kill(9))).await.expect("kill");
+        within(task.wait("")).await.expect("wait");
+        // A mount point cannot be renamed.
+        let work = stage.work("b");
+        rustix::mount::mount_bind(&work, &work).expect("bind");
+        let exit = within(task.delete()).await;
+        rustix::mount::unmount(&work, rustix::mount::UnmountFlags::DETACH).expect("unmount");
+        assert_eq!(exit.expect("delete").status, 137);
+        assert!(!stage.shims.owns(&stage.scope.namespace, "b") && work.exists());
+        stage.leave().await;
+    }
+}
+
+#[tokio::test]
+async fn a_stuck_shim_delays_nobody_else() {
+    for peer in peers() {
+        let mut stage = Stage::new(&peer).await;
+        stage.limits.state = Duration::from_millis(700);
+        stage.leave().await;
+        stage.come_back().await;
+        stage.shims.announce();
         let (stuck, other) = (stage.run("stuck").await, stage.run("other").await);
         let pid = stage.shim_pid("stuck").await;
         freeze(pid).await;

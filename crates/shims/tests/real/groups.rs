@@ -69,7 +69,7 @@ async fn a_task_joins_the_shim_of_its_sandbox() {
         assert!(!stage.bundle("guest").join("shim-binary-path").exists());
 
         stage.leave().await;
-        assert_eq!(stage.come_back().await, Reloaded { kept: 2, removed: 0 });
+        assert_eq!(stage.come_back().await, Reloaded { kept: 2, removed: 0, unclear: 0 });
         let guest = stage.task("guest");
         assert_eq!(within(guest.state("")).await.expect("state").status, Status::Running);
         within(guest.kill(kill(9))).await.expect("kill");

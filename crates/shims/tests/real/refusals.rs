@@ -60,6 +60,7 @@ async fn runtimes_that_cannot_be_started() {
 async fn a_shim_that_does_not_come_up_in_time() {
     let mut stage = Stage::new(&Peer::debian()).await;
     stage.limits.start = std::time::Duration::from_millis(200);
+    stage.limits.cleanup = std::time::Duration::from_millis(200);
     stage.come_back().await;
     let slow = stage.dir.path().join("slow");
     std::fs::write(&slow, "#!/bin/sh\nsleep 600\n").expect("write");
@@ -72,6 +73,31 @@ async fn a_shim_that_does_not_come_up_in_time() {
         text,
         format!("failed to start shim: start failed: run {}: context deadline exceeded", slow.display())
     );
+}
+
+#[tokio::test]
+async fn a_shim_that_came_up_for_nothing_ends() {
+    for peer in peers() {
+        let stage = Stage::new(&peer).await;
+        let wrapped = stage.dir.path().join("wrapped");
+        // The daemon will not be able to note where the shim listens.
+        let script = format!(
+            "#!/bin/sh\nfor last; do :; done\nif [ $last = start ]; then mkdir -p bootstrap.json; fi\nexec {} \"$@\"\n",
+            peer.shim.display()
+        );
+        std::fs::write(&wrapped, script).expect("write");
+        std::fs::set_permissions(&wrapped, std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .expect("chmod");
+        let mut container = stage.container("no", &["/bin/true"]);
+        container.runtime.name = wrapped.display().to_string();
+        let (_, text) = refuse(&stage, &container, &stage.request("no")).await;
+        let expected = "failed to start shim: start failed: write ";
+        assert!(text.starts_with(expected) && text.ends_with("is a directory"), "{text}");
+        crate::stage::until(|| crate::stage::processes(&stage.scope.namespace).is_empty()).await;
+        let sockets = || std::fs::read_dir(stage.dir.path().join("s")).into_iter().flatten().count();
+        crate::stage::until(|| sockets() == 0).await;
+        stage.leave().await;
+    }
 }
 
 #[tokio::test]

@@ -23,10 +23,12 @@ async fn running_tasks_are_found_again() {
         stage.create("c", &["/bin/true"]).await.expect("create");
         stage.leave().await;
         std::fs::create_dir_all(stage.bundle("empty")).expect("mkdir");
-        std::fs::create_dir_all(stage.bundle(".half")).expect("mkdir");
+        std::fs::create_dir_all(stage.bundle(".half-0/rootfs/rest")).expect("mkdir");
+        std::fs::create_dir_all(stage.work(".half-1/rest")).expect("mkdir");
         std::fs::create_dir_all(stage.work("orphan")).expect("mkdir");
-        assert_eq!(stage.come_back().await, Reloaded { kept: 2, removed: 1 });
-        assert!(!stage.bundle("empty").exists() && !stage.bundle(".half").exists());
+        assert_eq!(stage.come_back().await, Reloaded { kept: 2, removed: 1, unclear: 0 });
+        assert!(!stage.bundle("empty").exists() && !stage.bundle(".half-0").exists());
+        assert!(!stage.work(".half-1").exists());
         assert!(!stage.work("orphan").exists() && stage.work("r").exists());
         stage.shims.announce();
         let state = within(stage.task("r").state("")).await.expect("state");
@@ -48,7 +50,7 @@ async fn an_exit_while_the_daemon_was_away_is_told_once() {
         let init = Pid::from_raw(pid.cast_signed()).expect("pid");
         kill_process(init, Signal::KILL).expect("kill");
         stage.stopped("x").await;
-        assert_eq!(stage.come_back().await, Reloaded { kept: 1, removed: 0 });
+        assert_eq!(stage.come_back().await, Reloaded { kept: 1, removed: 0, unclear: 0 });
         stage.shims.announce();
         let id = ContainerId::new("x").expect("id").to_string();
         let late = TaskExit { container_id: id.clone(), id, pid, exit_status: 137, exited_at: None };
@@ -81,7 +83,7 @@ async fn a_shim_that_died_while_the_daemon_was_away() {
         stage.rest();
         kill_process(shim, Signal::KILL).expect("kill");
         until(|| !is_running(shim)).await;
-        assert_eq!(stage.come_back().await, Reloaded { kept: 0, removed: 1 });
+        assert_eq!(stage.come_back().await, Reloaded { kept: 0, removed: 1, unclear: 0 });
         stage.shims.announce();
         let of = || "x".to_owned();
         let expected = [("/tasks/exit".to_owned(), of(), 137), ("/tasks/delete".to_owned(), of(), 137)];
@@ -103,7 +105,7 @@ async fn a_stuck_shim_is_kept() {
         let shim = stage.shim_pid("s").await;
         stage.leave().await;
         freeze(shim).await;
-        assert_eq!(stage.come_back().await, Reloaded { kept: 1, removed: 0 });
+        assert_eq!(stage.come_back().await, Reloaded { kept: 1, removed: 0, unclear: 0 });
         kill_process(shim, Signal::CONT).expect("continue");
         assert_eq!(stage.end("s").await.status, 137);
         stage.leave().await;
@@ -121,9 +123,68 @@ async fn a_shim_without_its_task_is_ended() {
         // As if the daemon had died between the shim's answer and the shim's end.
         within(task.delete_process("")).await.expect("delete in the shim only");
         stage.leave().await;
-        assert_eq!(stage.come_back().await, Reloaded { kept: 0, removed: 1 });
+        assert_eq!(stage.come_back().await, Reloaded { kept: 0, removed: 1, unclear: 0 });
         assert!(!stage.bundle("l").exists());
         until(|| !is_running(shim)).await;
+        stage.leave().await;
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_no_death() {
+    for peer in peers() {
+        let mut stage = Stage::new(&peer).await;
+        let pid = within(stage.run("u").await.state("")).await.expect("state").pid;
+        let socket = stage.socket("u");
+        stage.leave().await;
+        let (file, aside) = (stage.bundle("u").join("bootstrap.json"), stage.bundle("u").join("aside"));
+        let read = std::fs::read_to_string(&file).expect("read");
+        // A file that cannot be read, and a socket that nobody can say anything of.
+        std::fs::rename(&file, &aside).expect("rename");
+        std::fs::create_dir(&file).expect("mkdir");
+        assert_eq!(stage.come_back().await, Reloaded { kept: 0, removed: 0, unclear: 1 });
+        assert!(stage.shims.owns(&stage.scope.namespace, "u") && stage.work("u").exists());
+        let taken = stage.create("u", &["/bin/true"]).await.expect_err("the name is taken");
+        assert_eq!(taken.text(), "task u: already exists");
+        stage.leave().await;
+        std::fs::remove_dir(&file).expect("rmdir");
+        let socket = socket.display().to_string();
+        std::fs::write(&file, read.replace(&socket, &format!("{}/below", aside.display()))).expect("write");
+        assert_eq!(stage.come_back().await, Reloaded { kept: 0, removed: 0, unclear: 1 });
+        stage.leave().await;
+        std::fs::rename(&aside, &file).expect("rename");
+        assert_eq!(stage.come_back().await, Reloaded { kept: 1, removed: 0, unclear: 0 });
+        let state = within(stage.task("u").state("")).await.expect("state");
+        assert_eq!((state.status, state.pid), (Status::Running, pid));
+        stage.end("u").await;
+        stage.leave().await;
+    }
+}
+
+#[tokio::test]
+async fn a_dead_shim_that_cannot_be_cleaned_up_after() {
+    for peer in peers() {
+        let mut stage = Stage::new(&peer).await;
+        stage.run("f").await;
+        let (socket, shim) = (stage.socket("f"), stage.shim_pid("f").await);
+        stage.leave().await;
+        stage.rest();
+        kill_process(shim, Signal::KILL).expect("kill");
+        until(|| !is_running(shim)).await;
+        let binary = stage.bundle("f").join("shim-binary-path");
+        let path = std::fs::read(&binary).expect("read");
+        std::fs::write(&binary, "/bin/false").expect("write");
+        assert_eq!(stage.come_back().await, Reloaded { kept: 0, removed: 1, unclear: 0 });
+        stage.shims.announce();
+        let told =
+            |status| ["/tasks/exit", "/tasks/delete"].map(|topic| (topic.to_owned(), "f".to_owned(), status));
+        assert_eq!(exits(stage.rest()), told(255));
+        assert!(stage.bundle("f").exists() && stage.work("f").exists());
+        stage.leave().await;
+        std::fs::write(&binary, path).expect("write");
+        assert_eq!(stage.come_back().await, Reloaded { kept: 0, removed: 1, unclear: 0 });
+        assert!(!stage.bundle("f").exists() && !stage.work("f").exists());
+        let _ = std::fs::remove_file(socket);
         stage.leave().await;
     }
 }

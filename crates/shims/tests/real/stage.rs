@@ -38,16 +38,30 @@ impl Peer {
 
 /// Our shim with both runtimes, and Debian's; or the one that `GANTRY_TEST_SHIM` names.
 pub fn peers() -> Vec<Peer> {
-    let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/debug/gantry-shim");
-    let works = std::process::Command::new(&built).arg("-v").output().is_ok_and(|out| out.status.success());
-    let ours = |runtime| Peer { shim: built.canonicalize().expect("it just ran"), runtime };
+    let ours = |runtime| Peer { shim: our_shim(), runtime };
     match std::env::var("GANTRY_TEST_SHIM").as_deref() {
         Ok("ours") => vec![ours("")],
         Ok("ours with runc") => vec![ours("runc")],
         Ok("debian") => vec![Peer::debian()],
-        _ if works => vec![ours(""), ours("runc"), Peer::debian()],
-        _ => vec![Peer::debian()],
+        _ => vec![ours(""), ours("runc"), Peer::debian()],
     }
+}
+
+/// Our shim as the sources have it, built once.
+pub fn our_shim() -> PathBuf {
+    static BUILT: std::sync::OnceLock<PathBuf> = std::sync::OnceLock::new();
+    let build = || {
+        let mut cargo = std::process::Command::new(env!("CARGO"));
+        cargo.args(["build", "--quiet", "--package", "gantry-shim", "--message-format", "json"]);
+        let built = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).output().expect("run cargo");
+        let errors = String::from_utf8_lossy(&built.stderr).into_owned();
+        assert!(built.status.success(), "these tests need a gantry-shim that builds:\n{errors}");
+        let lines = String::from_utf8(built.stdout).expect("text");
+        let messages = lines.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+        let path = messages.filter_map(|m| Some(PathBuf::from(m["executable"].as_str()?))).last();
+        path.expect("cargo names the executable")
+    };
+    BUILT.get_or_init(build).clone()
 }
 
 /// What somebody was told.
@@ -76,7 +90,7 @@ impl Stage {
         let dir = tempfile::Builder::new().prefix("gs").tempdir().expect("dir");
         let name = format!("gs{}-{}", std::process::id(), STAGES.fetch_add(1, Ordering::Relaxed));
         let (tell, news) = mpsc::unbounded_channel();
-        let limits = Limits { state: Duration::from_millis(700), ..Limits::default() };
+        let limits = Limits { state: PATIENCE, ..Limits::default() };
         make_root(&dir.path().join("image"));
         let namespace = Namespace::new(&name).expect("name");
         let shims = Shims::new(setup(dir.path(), limits), sink(tell.clone()));
@@ -300,17 +314,25 @@ impl Drop for Stage {
     }
 }
 
+/// The shims and the processes of containers of a namespace.
+pub fn processes(namespace: &str) -> Vec<i32> {
+    // Whole components: `gs1-1` is not the stage `gs1-10`.
+    let marks = |file: &str| {
+        let text = std::fs::read(file).unwrap_or_default();
+        text.split(|b| [0, b'\n', b'/', b':'].contains(b)).any(|part| part == namespace.as_bytes())
+    };
+    let all = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = all.filter_map(|p| p.file_name().to_str()?.parse::<i32>().ok());
+    let others = pids.filter(|pid| *pid != std::process::id().cast_signed());
+    others
+        .filter(|pid| marks(&format!("/proc/{pid}/cmdline")) || marks(&format!("/proc/{pid}/cgroup")))
+        .collect()
+}
+
 /// Kills the shims and the containers of a namespace and waits for their end.
 fn kill_all(namespace: &str) {
-    let marks = |file: &str, sep: u8| {
-        let text = std::fs::read(file).unwrap_or_default();
-        text.split(|b| *b == sep).any(|part| String::from_utf8_lossy(part).contains(namespace))
-    };
-    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    let pids = processes.filter_map(|p| p.file_name().to_str()?.parse::<i32>().ok());
-    for pid in pids.filter(|pid| *pid != std::process::id().cast_signed()) {
-        if (marks(&format!("/proc/{pid}/cmdline"), 0) || marks(&format!("/proc/{pid}/cgroup"), b'\n'))
-            && let Some(pid) = rustix::process::Pid::from_raw(pid)
+    for pid in processes(namespace) {
+        if let Some(pid) = rustix::process::Pid::from_raw(pid)
             && let Ok(fd) = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())
         {
             let _ = rustix::process::pidfd_send_signal(&fd, rustix::process::Signal::KILL);
@@ -383,6 +405,7 @@ fn setup(dir: &Path, limits: Limits) -> Setup {
         log_level: LogLevel::Info,
         socket_dir: Some(dir.join("s").display().to_string()),
         env: Vec::new(),
+        open_files: None,
         limits,
     }
 }
