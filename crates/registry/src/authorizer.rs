@@ -29,6 +29,15 @@ pub struct Authorizer {
     reference: String,
     host: String,
     shown: Mutex<Option<Arc<Shown>>>,
+    /// Held by the one request whose challenge is being taken up.
+    turn: tokio::sync::Mutex<()>,
+}
+
+/// What one request showed.
+pub struct Badge {
+    /// The header; none as long as the host did not ask.
+    pub value: Option<HeaderValue>,
+    shown: Option<Arc<Shown>>,
 }
 
 /// What it is shown.
@@ -50,37 +59,47 @@ struct Bearer {
 impl Authorizer {
     /// Nothing is known of the host yet.
     pub fn new(credentials: Option<Arc<dyn Credentials>>, reference: &str, host: &str) -> Self {
-        Self { credentials, reference: reference.into(), host: host.into(), shown: Mutex::new(None) }
+        let (reference, host) = (reference.into(), host.into());
+        Self { credentials, reference, host, shown: Mutex::default(), turn: tokio::sync::Mutex::default() }
     }
 
     fn shown(&self) -> MutexGuard<'_, Option<Arc<Shown>>> {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The header for a request that needs these scopes; none as long as the host did not ask.
+    /// What a request that needs these scopes shows.
     ///
     /// # Errors
     /// The realm gives no token.
-    pub async fn authorization(
-        &self,
-        line: &Line,
-        scopes: &[String],
-    ) -> Result<Option<HeaderValue>, Failure> {
+    pub async fn authorization(&self, line: &Line, scopes: &[String]) -> Result<Badge, Failure> {
         let shown = self.shown().clone();
-        match shown.as_deref() {
-            None => Ok(None),
-            Some(Shown::Fixed(value)) => Ok(Some(value.clone())),
+        let value = match shown.as_deref() {
+            None => None,
+            Some(Shown::Fixed(value)) => Some(value.clone()),
             Some(Shown::Bearer(bearer)) => {
-                bearer.token(line, scopes).await.map(Some).map_err(|e| e.during("failed to authorize"))
+                let token = bearer.token(line, scopes).await;
+                Some(token.map_err(|e| e.during("failed to authorize"))?)
             }
-        }
+        };
+        Ok(Badge { value, shown })
     }
 
-    /// Takes up the challenges of a 401. `before` tells how often the same request was challenged already.
+    /// Takes up the challenges of a 401. `times` counts how often the same request was challenged. Requests that were
+    /// challenged together ask for credentials once: those that come later show what the first was given.
     ///
     /// # Errors
     /// There is nothing to show, or the host does not believe it.
-    pub async fn challenged(&self, answer: &Answer, before: usize) -> Result<bool, Failure> {
+    pub async fn challenged(
+        &self,
+        answer: &Answer,
+        badge: &Badge,
+        times: &mut usize,
+    ) -> Result<bool, Failure> {
+        let _turn = self.turn.lock().await;
+        if !badge.is_of(self.shown().as_ref()) {
+            return Ok(true);
+        }
+        let before = std::mem::replace(times, *times + 1);
         for challenge in challenge::read(&answer.headers) {
             let shown = match challenge.scheme {
                 Scheme::Bearer => self.bearer(&challenge, answer, before).await?,
@@ -150,6 +169,15 @@ impl Authorizer {
         };
         let answered = credentials.ask(question).await;
         answered.map_err(|e| Failure::transport(e.during(format!("ask for credentials of {}", self.host))))
+    }
+}
+
+impl Badge {
+    fn is_of(&self, shown: Option<&Arc<Shown>>) -> bool {
+        match (&self.shown, shown) {
+            (Some(own), Some(now)) => Arc::ptr_eq(own, now),
+            (own, now) => own.is_none() && now.is_none(),
+        }
     }
 }
 

@@ -41,12 +41,14 @@ pub struct Request {
     pub headers: HeaderMap,
     /// What it carries.
     pub payload: Payload,
+    /// Whether what it carries is for nobody but whom it is sent to.
+    pub is_secret: bool,
 }
 
 impl Request {
     /// A request that carries nothing.
     pub fn new(method: Method, place: Place) -> Self {
-        Self { method, place, headers: HeaderMap::new(), payload: Payload::Empty }
+        Self { method, place, headers: HeaderMap::new(), payload: Payload::Empty, is_secret: false }
     }
 }
 
@@ -198,7 +200,8 @@ impl Line {
         headers
     }
 
-    /// Sends a request, showing what is to be shown to the host it is for and to nobody it is redirected to.
+    /// Sends a request, showing what is to be shown to the host it is for and to nobody it is redirected to. What
+    /// carries a secret is not redirected to others: that answer is the last.
     ///
     /// # Errors
     /// There is no answer. An answer of any status is none.
@@ -225,6 +228,7 @@ impl Line {
             };
             let answer = Answer::new(response, (&request.method, uri.clone()), strayed);
             match redirect(&answer) {
+                Some(next) if request.is_secret && !stays(&origin, &next) => return Ok(answer),
                 Some(next) => uri = next,
                 None => return Ok(answer),
             }

@@ -96,6 +96,7 @@ async fn post(line: &Line, ask: Ask<'_>, (username, secret): (&str, &str)) -> Re
         .headers
         .insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded; charset=utf-8"));
     request.payload = Payload::Bytes(form.join("&").into());
+    request.is_secret = true;
     line.send(&request, Shown::Everything(None)).await
 }
 

@@ -1,6 +1,6 @@
 //! A repository at one host: requests that authorise themselves and are tried again where that helps.
 
-use crate::authorizer::Authorizer;
+use crate::authorizer::{Authorizer, Badge};
 use crate::exchange::{Answer, Line, Place, Request, Shown};
 use crate::hosts::Host;
 use crate::refusal::{Failure, Rank};
@@ -107,7 +107,7 @@ impl Upstream {
         scopes.extend_from_slice(further);
         let (mut challenges, mut again) = (0, self.position == Position::Last);
         for _ in 1..ATTEMPTS {
-            let answer = match self.send_once(&request, &scopes).await {
+            let (answer, badge) = match self.send_once(&request, &scopes).await {
                 Err(failure) if failure.transient && again => {
                     again = false;
                     continue;
@@ -116,8 +116,7 @@ impl Upstream {
             };
             let retries = match answer.status {
                 StatusCode::UNAUTHORIZED if !answer.strayed => {
-                    challenges += 1;
-                    self.authorizer.challenged(&answer, challenges - 1).await?
+                    self.authorizer.challenged(&answer, &badge, &mut challenges).await?
                 }
                 StatusCode::METHOD_NOT_ALLOWED if request.method == Method::HEAD => {
                     request.method = Method::GET;
@@ -135,12 +134,12 @@ impl Upstream {
             // What it says does not matter any more, also when it cannot be read.
             let _ = answer.read_some(LEFTOVER).await;
         }
-        self.send_once(&request, &scopes).await
+        Ok(self.send_once(&request, &scopes).await?.0)
     }
 
-    async fn send_once(&self, request: &Request, scopes: &[String]) -> Result<Answer, Failure> {
-        let authorization = self.authorizer.authorization(&self.line, scopes).await?;
-        self.line.send(request, Shown::Everything(authorization.as_ref())).await
+    async fn send_once(&self, request: &Request, scopes: &[String]) -> Result<(Answer, Badge), Failure> {
+        let badge = self.authorizer.authorization(&self.line, scopes).await?;
+        Ok((self.line.send(request, Shown::Everything(badge.value.as_ref())).await?, badge))
     }
 
     /// Sends a request to a place of its own. We show who we are only if the place is the host itself.

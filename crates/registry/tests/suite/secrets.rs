@@ -85,6 +85,45 @@ async fn realms_that_give_nothing() -> Result<()> {
     Ok(())
 }
 
+/// A realm that redirects elsewhere does not get the password there.
+#[tokio::test]
+async fn a_realm_that_sends_elsewhere() -> Result<()> {
+    let thief = Script::start(|_| Answer::bytes(r#"{"access_token":"t"}"#))?;
+    let target = format!("http://{}/token", thief.address());
+    for status in [307, 308] {
+        let target = target.clone();
+        let realm = Script::start(move |_| Answer::status(status).with("Location", &*target))?;
+        let script = registry(realm.address())?;
+        let (open, _) = Open::of(format!("{}/a:1", script.address())).answering(ada());
+        let error = refusal(open.open().await?.resolve().await)?;
+        ensure!(error.text().contains(&status.to_string()), "{error:?}");
+        ensure!(thief.seen().is_empty(), "{:?}", thief.seen());
+    }
+    Ok(())
+}
+
+/// Requests that are challenged together ask for credentials once and share a token.
+#[tokio::test]
+async fn one_token_for_all() -> Result<()> {
+    let realm = Script::start(|_| Answer::bytes(r#"{"access_token":"t","expires_in":60}"#))?;
+    let script = registry(realm.address())?;
+    let (open, answering) = Open::of(format!("{}/a:1", script.address())).answering(ada());
+    let repository = open.open().await?;
+    let mut all = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let repository = repository.clone();
+        all.spawn(async move { repository.resolve().await });
+    }
+    while let Some(resolved) = all.join_next().await {
+        resolved??;
+    }
+    let challenged = script.seen().iter().filter(|asked| asked.header("authorization").is_empty()).count();
+    ensure!(challenged > 1, "the requests did not go side by side");
+    ensure!(answering.asked().len() == 1, "{:?}", answering.asked());
+    ensure!(realm.seen().len() == 1, "{:?}", realm.lines());
+    Ok(())
+}
+
 /// A token that the registry never takes ends the request.
 #[tokio::test]
 async fn a_registry_that_is_never_content() -> Result<()> {
