@@ -98,6 +98,11 @@ fn version_fits(host: &str, image: &str) -> bool {
     host.is_empty() || image.is_empty() || build(host) == build(image)
 }
 
+/// The highest variants there are; requests may name others, and every lower one becomes a platform.
+const AMD64: u32 = 4;
+const ARM: u32 = 8;
+const MINOR: u32 = 9;
+
 /// Everything a machine runs, in canonical words, best first.
 fn compatible(host: &Platform) -> Vec<Platform> {
     let like = |architecture: &str, variant: String| {
@@ -106,16 +111,17 @@ fn compatible(host: &Platform) -> Vec<Platform> {
     let arm = |from: u32| (5..=from).rev().map(|n| like("arm", format!("v{n}"))).collect::<Vec<_>>();
     let mut vector = vec![host.clone()];
     let number = host.variant.trim_start_matches('v').parse::<u32>().ok();
+    let number = |most: u32| number.map(|number| number.min(most + 1));
     match host.architecture.as_str() {
         "amd64" => {
-            let below = number.unwrap_or(1);
+            let below = number(AMD64).unwrap_or(1);
             vector.extend((1..below).rev().map(|n| like("amd64", format!("v{n}"))));
             vector.push(like("386", String::new()));
         }
-        "arm" => vector.extend(arm(number.unwrap_or(0).saturating_sub(1))),
+        "arm" => vector.extend(arm(number(ARM).unwrap_or(0).saturating_sub(1))),
         "arm64" => {
             vector.extend(arm64_below(&host.variant).into_iter().map(|v| like("arm64", v)));
-            vector.extend(arm(8));
+            vector.extend(arm(ARM));
         }
         _ => {}
     }
@@ -125,7 +131,7 @@ fn compatible(host: &Platform) -> Vec<Platform> {
 /// The ARMv8 and v9 variants that a CPU of this variant also runs, best first: v9.n contains v8.(n+5).
 fn arm64_below(variant: &str) -> Vec<String> {
     let (major, minor) = match variant.trim_start_matches('v').split_once('.') {
-        Some((major, minor)) => (major, minor.parse::<u32>().unwrap_or(0)),
+        Some((major, minor)) => (major, minor.parse().map_or(0, |minor: u32| minor.min(MINOR))),
         None => (variant.trim_start_matches('v'), 0),
     };
     let v8 = |top: u32| (0..=top).rev().map(|n| if n == 0 { "v8".into() } else { format!("v8.{n}") });
@@ -167,11 +173,22 @@ mod tests {
                 "linux/arm64/v8.2 linux/arm64/v8.1 linux/arm64 linux/arm/v8 linux/arm/v7 linux/arm/v6 linux/arm/v5",
             ),
             ("linux/s390x", "linux/s390x"),
+            (
+                "linux/arm/v4000000000",
+                "linux/arm/v4000000000 linux/arm/v8 linux/arm/v7 linux/arm/v6 linux/arm/v5",
+            ),
+            (
+                "linux/amd64/v4000000000",
+                "linux/amd64/v4000000000 linux/amd64/v4 linux/amd64/v3 linux/amd64/v2 linux/amd64 linux/386",
+            ),
         ] {
             assert_eq!(order(&Matcher::only(&parse(host))).join(" "), want, "{host}");
         }
         let v9 = order(&Matcher::only(&parse("linux/arm64/v9.1"))).join(" ");
         assert!(v9.starts_with("linux/arm64/v9.1 linux/arm64/v9 linux/arm64/v8.6 linux/arm64/v8.5"), "{v9}");
+        for variant in ["v9.4000000000", "v8.4000000000"] {
+            assert!(order(&Matcher::only(&parse(&format!("linux/arm64/{variant}")))).len() < 40, "{variant}");
+        }
     }
 
     #[test]
