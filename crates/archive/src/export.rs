@@ -4,13 +4,12 @@
 //! blobs/ blobs/<algorithm>/ blobs/<algorithm>/<hex>…  index.json  manifest.json  oci-layout
 //! ```
 //!
-//! Every blob is verified while it is copied. Not here: finding the manifests that refer to an image; who wants them in the
-//! archive lists them in [`Export::referrers`].
+//! Every blob is verified while it is copied. Not here: manifests that refer to an image.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::{self, Read, Write};
 
-use oci::descriptor::{ANNOTATION_IMAGE_NAME, ANNOTATION_MANIFEST_SUBJECT};
+use oci::descriptor::ANNOTATION_IMAGE_NAME;
 use oci::index::{INDEX_FILE, LAYOUT_FILE, LAYOUT_VERSION, LayoutHeader};
 use oci::{
     Descriptor, Digest, Digester, Index, Manifest, Matcher, Reference, manifest, media_type, reference,
@@ -19,6 +18,9 @@ use oci::{
 use crate::error::Error;
 use crate::layout::{DOCKER_FILE, DockerImage, blob_path, name_annotations};
 use crate::tar::{Entry, Kind, Writer};
+
+/// How many documents the index of one image may hold.
+const MAX_DOCUMENTS: usize = 2000;
 
 /// Where the blobs of the images are.
 pub trait Source {
@@ -64,8 +66,6 @@ impl Platforms {
 pub struct Export {
     /// The images, one entry a name.
     pub images: Vec<Image>,
-    /// Manifests that refer to others: subject and manifest.
-    pub referrers: Vec<(Digest, Descriptor)>,
     /// Which manifests of an index.
     pub platforms: Platforms,
     /// Leave out Docker's `manifest.json`.
@@ -76,7 +76,7 @@ pub struct Export {
 
 /// Writes the archive to `out`.
 pub fn export<S: Source>(export: &Export, source: &mut S, out: &mut dyn Write) -> Result<(), S::Error> {
-    let mut plan = Plan { export, source, blobs: BTreeMap::new(), docker: Vec::new() };
+    let mut plan = Plan { export, source, blobs: BTreeMap::new(), seen: BTreeSet::new(), docker: Vec::new() };
     let mut index = Index { schema_version: 2, media_type: media_type::OCI_INDEX.into(), ..Index::default() };
     for image in &export.images {
         let mut target = image.target.clone();
@@ -87,12 +87,6 @@ pub fn export<S: Source>(export: &Export, source: &mut S, out: &mut dyn Write) -
         plan.add_image(&target)?;
         index.manifests.push(target);
     }
-    for (subject, referrer) in &export.referrers {
-        let mut entry = referrer.clone();
-        entry.annotations.insert(ANNOTATION_MANIFEST_SUBJECT.into(), subject.to_string());
-        plan.add_manifest(referrer)?;
-        index.manifests.push(entry);
-    }
     plan.write(&index, out)
 }
 
@@ -102,6 +96,8 @@ struct Plan<'a, S> {
     source: &'a mut S,
     /// By path: the archive is in the order of names.
     blobs: BTreeMap<String, Descriptor>,
+    /// The documents below the images that were read.
+    seen: BTreeSet<Digest>,
     docker: Vec<(Digest, DockerImage)>,
 }
 
@@ -122,32 +118,47 @@ impl<S: Source> Plan<'_, S> {
         }
     }
 
-    /// Adds an index and those of its manifests that are wanted; returns the one that is liked best.
+    /// Adds an index and those of its manifests that are wanted, at every depth; returns its own one that is liked best.
     fn add_index(&mut self, target: &Descriptor) -> Result<Option<Descriptor>, S::Error> {
+        let mut waiting = VecDeque::new();
+        let best = self.open_index(target, &mut waiting)?;
+        let mut count = 0;
+        while let Some(next) = waiting.pop_front() {
+            if !self.seen.insert(next.digest.clone()) {
+                continue;
+            }
+            count += 1;
+            if count > MAX_DOCUMENTS {
+                let text = format!("index {}: more than {MAX_DOCUMENTS} documents", target.digest);
+                return Err(Error::form(text).into());
+            }
+            if media_type::is_index(&next.media_type) {
+                self.open_index(&next, &mut waiting)?;
+            } else {
+                self.add_manifest(&next)?;
+            }
+        }
+        Ok(best)
+    }
+
+    /// Adds one index; its entries that are wanted wait.
+    fn open_index(
+        &mut self,
+        target: &Descriptor,
+        waiting: &mut VecDeque<Descriptor>,
+    ) -> Result<Option<Descriptor>, S::Error> {
         let index =
             Index::parse(&self.read(target)?, &target.media_type).map_err(|e| Error::form(e.to_string()))?;
         self.add(target);
-        let matcher = self.export.platforms.matcher().clone();
+        let matcher = self.export.platforms.matcher();
         let all = matches!(self.export.platforms, Platforms::All(_));
-        for child in &index.manifests {
-            let wanted = child.platform.as_ref().is_none_or(|platform| matcher.matches(platform));
-            if all || wanted {
-                self.add_any(child)?;
-            }
-        }
         let best = matcher.select(&index.manifests).first().map(|d| (*d).clone());
         if best.is_none() && !all {
             return Err(Error::Missing("no manifest found for platform".into()).into());
         }
+        let wanted = |child: &Descriptor| child.platform.as_ref().is_none_or(|p| matcher.matches(p));
+        waiting.extend(index.manifests.into_iter().filter(|child| all || wanted(child)));
         Ok(best.filter(|d| media_type::is_manifest(&d.media_type)))
-    }
-
-    fn add_any(&mut self, child: &Descriptor) -> Result<(), S::Error> {
-        if media_type::is_index(&child.media_type) {
-            self.add_index(child).map(drop)
-        } else {
-            self.add_manifest(child)
-        }
     }
 
     fn add_manifest(&mut self, target: &Descriptor) -> Result<(), S::Error> {

@@ -31,6 +31,8 @@ pub trait Sink {
     fn find_packed(&mut self, _diff_id: &Digest) -> Result<Option<Descriptor>, Self::Error> {
         Ok(None)
     }
+    /// There is a mistake in the stream and no more of it is wanted. Whoever feeds it is to end it now.
+    fn enough(&mut self) {}
     /// Packs a plain layer that was put before; returns the packed one. Asked for only if [`Options::pack_layers`] is set.
     fn pack_layer(&mut self, layer: &Descriptor) -> Result<Descriptor, Self::Error> {
         Ok(layer.clone())
@@ -73,9 +75,12 @@ pub fn import<S: Sink>(
     let found = std::thread::scope(|scope| {
         let mut reader = Reader::new(Ahead::spawn(scope, plain));
         let mut found = Found::default();
-        found.take_all(&mut reader, sink)?;
-        reader.drain()?;
-        Ok::<_, S::Error>(found)
+        let taken = found.take_all(&mut reader, sink).and_then(|()| Ok(reader.drain()?));
+        if taken.is_err() {
+            // The thread that reads ahead may wait for bytes that nobody needs any more.
+            sink.enough();
+        }
+        taken.map(|()| found)
     })?;
     if let Some(layout) = &found.layout {
         return Ok(found.layout_index(layout)?);

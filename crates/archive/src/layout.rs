@@ -57,12 +57,11 @@ pub enum FullNames {
 }
 
 /// The name an entry of `index.json` gets in the image store: its full name if it says it, else its ref name completed by
-/// `prefix`. `None`: it gets no name.
+/// `prefix`. `None`: it gets no name; so it is without a prefix, and with a full name that is none.
 pub fn image_name(annotations: &BTreeMap<String, String>, prefix: &str, full: FullNames) -> Option<String> {
     let name = annotations.get(ANNOTATION_IMAGE_NAME).filter(|name| !name.is_empty());
     if let Some(name) = name {
-        return (full == FullNames::Keep || prefix.is_empty() || has_prefix(name, prefix))
-            .then(|| name.clone());
+        return translate(name, prefix, full).filter(|translated| translated == name);
     }
     let name = annotations.get(ANNOTATION_REF_NAME).filter(|name| !name.is_empty())?;
     translate(name, prefix, full)
@@ -113,13 +112,15 @@ mod tests {
         let annotations = name_annotations("h/a:v1");
         assert_eq!(annotations[ANNOTATION_REF_NAME], "v1");
         for (prefix, full, want) in [
-            ("", FullNames::Keep, Some("h/a:v1")),
+            ("", FullNames::Keep, None),
             ("x", FullNames::Keep, Some("h/a:v1")),
             ("x", FullNames::Filter, None),
             ("h", FullNames::Filter, Some("h/a:v1")),
         ] {
             assert_eq!(image_name(&annotations, prefix, full).as_deref(), want, "{prefix}");
         }
+        let tag = BTreeMap::from([(ANNOTATION_IMAGE_NAME.to_string(), "v2".to_string())]);
+        assert_eq!(image_name(&tag, "h/a", FullNames::Keep), None);
         let bare = BTreeMap::from([(ANNOTATION_REF_NAME.to_string(), "v2".to_string())]);
         assert_eq!(image_name(&bare, "h/a", FullNames::Keep).as_deref(), Some("h/a:v2"));
         assert_eq!(image_name(&BTreeMap::new(), "h/a", FullNames::Keep), None);

@@ -65,28 +65,24 @@ impl Ahead {
     }
 }
 
-/// Fills pieces until the source ends or nobody takes them any more.
+/// Hands pieces over until the source ends or nobody takes them any more.
 fn produce(mut source: impl Read, full: &SyncSender<Piece>, empty: &Receiver<Vec<u8>>) {
     loop {
         let mut bytes = empty.try_recv().unwrap_or_else(|_| vec![0; PIECE]);
-        let mut len = 0;
-        let mut over = false;
-        let mut end = None;
-        while len < bytes.len() && !over {
-            match source.read(&mut bytes[len..]) {
-                Ok(0) => over = true,
-                Ok(got) => len += got,
+        let read = loop {
+            match source.read(&mut bytes) {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) => {
-                    end = Some(e);
-                    over = true;
-                }
+                other => break other,
             }
-        }
-        if (len > 0 || end.is_some()) && full.send(Piece { bytes, len, end }).is_err() {
-            return;
-        }
-        if over {
+        };
+        // What is there is handed over: the next read may wait long.
+        let piece = match read {
+            Ok(0) => return,
+            Ok(len) => Piece { bytes, len, end: None },
+            Err(e) => Piece { bytes, len: 0, end: Some(e) },
+        };
+        let is_last = piece.end.is_some();
+        if full.send(piece).is_err() || is_last {
             return;
         }
     }

@@ -30,7 +30,7 @@ use model::{Error, Kind, Labels, Result, Scope, labels};
 use oci::Descriptor;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use unpack::Unpacker;
 
 /// How long the lease of a transfer lasts that has none of its caller's.
@@ -39,7 +39,7 @@ const LEASE: Duration = Duration::from_secs(24 * 3600);
 /// How long what a pull had fetched is kept when its caller goes away, so that the next pull goes on there.
 const ABANDONED: Duration = Duration::from_secs(15 * 60);
 
-/// How much of one transfer goes on at a time.
+/// How much of all transfers goes on at a time.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// How many objects are fetched; 0 for as many as there are, within reason.
@@ -88,7 +88,8 @@ pub struct Transfers {
     streams: Arc<dyn Accept>,
     registries: Arc<dyn Registries>,
     phrases: Arc<dyn Phrases>,
-    limits: Limits,
+    downloads: Arc<Semaphore>,
+    uploads: Arc<Semaphore>,
     unpacker: Arc<Unpacker>,
     archives: Arc<Gate>,
 }
@@ -105,7 +106,8 @@ impl Transfers {
             streams,
             registries,
             phrases,
-            limits,
+            downloads: Arc::new(Semaphore::new(limits.downloads())),
+            uploads: Arc::new(Semaphore::new(limits.uploads())),
             unpacker: Arc::new(unpacker),
             archives: Gate::new("archives", Pace::Client),
         }

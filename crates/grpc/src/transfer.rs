@@ -5,7 +5,7 @@ use model::streams::{Accept, Message, Stream};
 use model::transfer::{self as noun, Endpoint, Progress, ProgressSink, Request as Wanted};
 use model::{Error, Scope};
 use std::sync::Arc;
-use tokio::sync::mpsc;
+use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::task::JoinHandle;
 use tonic::{Request, Status};
 use wire::Any;
@@ -63,12 +63,12 @@ fn pair(source: Any, destination: Any) -> Result<(Endpoint, Endpoint), Status> {
 }
 
 #[derive(Clone)]
-struct Sink(mpsc::Sender<Progress>);
+struct Sink(broadcast::Sender<Progress>);
 
 impl ProgressSink for Sink {
     fn report(&self, progress: Progress) {
-        // Progress is news, not data: what a client does not fetch in time is left out.
-        self.0.try_send(progress).ok();
+        // Progress is news, not data: what a client does not fetch in time is left out. The last news always arrives.
+        self.0.send(progress).ok();
     }
 }
 
@@ -80,9 +80,14 @@ struct Reporter {
 
 impl Reporter {
     fn spawn(stream: Arc<dyn Stream>) -> Self {
-        let (sender, mut receiver) = mpsc::channel(QUEUE);
+        let (sender, mut receiver) = broadcast::channel(QUEUE);
         let task = tokio::spawn(async move {
-            while let Some(progress) = receiver.recv().await {
+            loop {
+                let progress: Progress = match receiver.recv().await {
+                    Ok(progress) => progress,
+                    Err(RecvError::Lagged(_)) => continue,
+                    Err(RecvError::Closed) => break,
+                };
                 if stream.send(Message::Progress(Box::new(progress))).await.is_err() {
                     break;
                 }

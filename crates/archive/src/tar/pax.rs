@@ -1,5 +1,7 @@
 //! PAX extended headers: `length key=value\n` records.
 
+use std::collections::HashMap;
+
 use crate::error::{Error, Result};
 use crate::tar::header::{Entry, Time};
 use crate::tar::sparse::SparseKeys;
@@ -28,14 +30,20 @@ pub(crate) fn for_each_record(
 
 /// Overrides the entry's fields with a PAX header's records. An empty value means: as in the block.
 pub(crate) fn apply(bytes: &[u8], entry: &mut Entry, sparse: &mut SparseKeys) -> Result<()> {
+    let mut places: HashMap<Vec<u8>, usize> = HashMap::new();
+    places.extend(entry.xattrs.iter().enumerate().map(|(place, (name, _))| (name.clone(), place)));
     for_each_record(bytes, |key, value| {
         if sparse.take(key, value)? {
             return Ok(());
         }
         if let Some(name) = key.strip_prefix(XATTR) {
-            if !name.is_empty() {
-                entry.xattrs.retain(|(n, _)| n != name);
-                entry.xattrs.push((name.to_vec(), value.to_vec()));
+            match places.get(name) {
+                _ if name.is_empty() => {}
+                Some(place) => entry.xattrs[*place].1 = value.to_vec(),
+                None => {
+                    places.insert(name.to_vec(), entry.xattrs.len());
+                    entry.xattrs.push((name.to_vec(), value.to_vec()));
+                }
             }
             return Ok(());
         }
@@ -141,6 +149,23 @@ mod tests {
             let good = for_each_record(bytes, |_, _| Ok(())).is_ok();
             assert_eq!(good, bytes == b"5 a=\n", "{bytes:?}");
         }
+    }
+
+    #[test]
+    fn many_attributes_take_no_longer_than_their_bytes() {
+        let mut bytes = Vec::new();
+        for round in 0..2 {
+            for number in 0..50_000 {
+                let name = [XATTR, format!("user.{number}").as_bytes()].concat();
+                push_record(&mut bytes, &name, format!("{round}").as_bytes());
+            }
+        }
+        let mut entry = Entry::default();
+        let began = std::time::Instant::now();
+        apply(&bytes, &mut entry, &mut SparseKeys::default()).unwrap();
+        assert!(began.elapsed().as_secs() < 10, "{:?}", began.elapsed());
+        assert_eq!(entry.xattrs.len(), 50_000);
+        assert_eq!(entry.xattrs[7], (b"user.7".to_vec(), b"1".to_vec()));
     }
 
     #[test]

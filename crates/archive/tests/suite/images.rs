@@ -118,7 +118,6 @@ fn two_platforms(store: &mut Memory) -> Descriptor {
 fn request(name: &str, target: Descriptor) -> Export {
     Export {
         images: vec![Image { name: name.into(), target }],
-        referrers: Vec::new(),
         platforms: Platforms::Matching(Matcher::only_strict(&Platform::parse("linux/amd64").unwrap())),
         skip_docker_manifest: false,
         skip_nondistributable: false,
@@ -162,7 +161,7 @@ fn an_archive_comes_back_as_it_went() {
         let entry = &found.index.manifests[0];
         assert_eq!((&entry.digest, entry.size), (&index.digest, index.size));
         assert_eq!(
-            image_name(&entry.annotations, "", FullNames::Keep).as_deref(),
+            image_name(&entry.annotations, "x", FullNames::Keep).as_deref(),
             Some("docker.io/library/x:1")
         );
         assert_eq!(entry.annotations["containerd.io/distribution.source.h"], "a");
@@ -274,7 +273,7 @@ fn docker_archives_get_a_manifest_and_an_index() {
             .index
             .manifests
             .iter()
-            .map(|d| image_name(&d.annotations, "", FullNames::Keep).unwrap())
+            .map(|d| image_name(&d.annotations, "x", FullNames::Keep).unwrap())
             .collect();
         assert_eq!(names, ["docker.io/library/x:latest", "ghcr.io/a/b:2"]);
         let entry = &found.index.manifests[0];
@@ -310,6 +309,84 @@ fn what_is_no_image_archive_is_refused() {
         let error = imported(&bytes, &mut Memory::default()).unwrap_err().to_string();
         assert!(error.contains(text), "{error}");
     }
+}
+
+/// Indexes that each list the next twice have few documents, and one without an end is refused.
+#[test]
+fn documents_are_read_once() {
+    let mut store = Memory::default();
+    let mut next = manifest(&mut store, "linux/amd64");
+    for _ in 0..40 {
+        let index = Index {
+            schema_version: 2,
+            media_type: media_type::OCI_INDEX.into(),
+            manifests: vec![next.clone(), next],
+            ..Index::default()
+        };
+        next = store.put_json(media_type::OCI_INDEX, &index);
+    }
+    let mut request = request("", next);
+    request.platforms = Platforms::All(Matcher::All);
+    let paths = names(&exported(&mut store, &request));
+    assert_eq!(paths.iter().filter(|(name, ..)| name.len() > 60).count(), 43);
+
+    let manifests = (0..2001).map(|n| manifest_of(&mut store, n)).collect();
+    let index =
+        Index { schema_version: 2, media_type: media_type::OCI_INDEX.into(), manifests, ..Index::default() };
+    request.images[0].target = store.put_json(media_type::OCI_INDEX, &index);
+    let error = export(&request, &mut store, &mut std::io::sink()).unwrap_err().to_string();
+    assert!(error.contains("more than 2000 documents"), "{error}");
+}
+
+/// One of many manifests without layers.
+fn manifest_of(store: &mut Memory, number: usize) -> Descriptor {
+    let config = store.put(media_type::OCI_CONFIG, b"{}");
+    let document = serde_json::json!({ "schemaVersion": 2, "config": config, "layers": [], "annotations": {"n": number.to_string()} });
+    store.put_json(media_type::OCI_MANIFEST, &document)
+}
+
+/// A sink that holds the other end of its own stream, on which nothing more comes.
+struct Fed(Option<std::sync::mpsc::Sender<u8>>);
+
+impl Sink for Fed {
+    type Error = Error;
+
+    fn put_blob(&mut self, _: Incoming<'_>) -> Result<Digest, Error> {
+        Err(Error::Missing("room".into()))
+    }
+
+    fn put_document(&mut self, _: &Descriptor, _: &[u8]) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn read_blob(&mut self, _: &Digest) -> Result<Vec<u8>, Error> {
+        Ok(Vec::new())
+    }
+
+    fn enough(&mut self) {
+        self.0 = None;
+    }
+}
+
+/// A mistake is told although nothing more comes, and although little came.
+#[test]
+fn a_mistake_is_told_at_once() {
+    struct Slow(std::sync::mpsc::Receiver<u8>);
+    impl Read for Slow {
+        fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+            let Ok(byte) = self.0.recv() else { return Ok(0) };
+            out[0] = byte;
+            Ok(1)
+        }
+    }
+    let mut writer = Writer::new(Vec::new());
+    writer.append_bytes(&Entry { size: 1, ..Entry::new(Kind::Regular, "x", 0o644) }, b"y").unwrap();
+    let (sender, receiver) = std::sync::mpsc::channel();
+    for byte in &writer.finish().unwrap()[..600] {
+        sender.send(*byte).unwrap();
+    }
+    let error = import(&mut Slow(receiver), &mut Fed(Some(sender)), Options::default()).unwrap_err();
+    assert_eq!(error.to_string(), "room: not found");
 }
 
 #[test]

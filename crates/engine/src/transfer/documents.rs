@@ -4,7 +4,10 @@ use model::content::Content;
 use model::images::Target;
 use model::{Error, Labels, Mask, Result, Scope};
 use oci::{Descriptor, Digest, ImageConfig, Index, Manifest, Matcher, Platform, media_type};
+use std::collections::HashSet;
 
+/// How many documents one image may have.
+pub const MAX_DOCUMENTS: usize = 2000;
 /// The largest document, in bytes.
 const MAX: u64 = 8 << 20;
 
@@ -105,6 +108,9 @@ pub async fn hold(
         oci::manifest::gc_labels(children).into_iter().map(|(k, digest)| (k, digest.to_string())).collect();
     let mask = Mask(labels.keys().map(|key| format!("labels.{key}")).collect());
     let mut info = content.info(scope, &of.digest).await?;
+    if labels.iter().all(|(key, value)| info.labels.get(key) == Some(value)) {
+        return Ok(());
+    }
     info.labels = labels;
     content.update(scope, info, mask).await.map(drop)
 }
@@ -124,8 +130,12 @@ pub async fn config(content: &dyn Content, scope: &Scope, manifest: &Manifest) -
 /// `InvalidArgument` for a damaged document.
 pub async fn manifests(content: &dyn Content, scope: &Scope, root: &Descriptor) -> Result<Vec<ForPlatform>> {
     let mut found = Vec::new();
+    let mut seen = Seen::new(root);
     let mut waiting = vec![root.clone()];
     while let Some(next) = waiting.pop() {
+        if !seen.is_new(&next)? {
+            continue;
+        }
         let bytes = match read(content, scope, &next.digest).await {
             Err(e) if e.is_not_found() && next.digest != root.digest => continue,
             other => other?,
@@ -146,6 +156,39 @@ pub async fn manifests(content: &dyn Content, scope: &Scope, root: &Descriptor) 
         }
     }
     Ok(found)
+}
+
+/// The documents of one image that were looked at: each counts once, and there is an end to their number.
+pub struct Seen {
+    root: Digest,
+    documents: HashSet<Digest>,
+}
+
+impl Seen {
+    /// Nothing of this image was looked at.
+    pub fn new(root: &Descriptor) -> Self {
+        Self { root: root.digest.clone(), documents: HashSet::new() }
+    }
+
+    /// Whether this is a document that was not looked at before.
+    ///
+    /// # Errors
+    /// `ResourceExhausted`: there are too many.
+    pub fn is_new(&mut self, next: &Descriptor) -> Result<bool> {
+        if !media_type::is_index(&next.media_type) && !media_type::is_manifest(&next.media_type) {
+            return Ok(false);
+        }
+        let is_new = self.documents.insert(next.digest.clone());
+        if self.documents.len() > MAX_DOCUMENTS {
+            return Err(too_many(&self.root));
+        }
+        Ok(is_new)
+    }
+}
+
+/// The error of an image without an end.
+pub fn too_many(root: &Digest) -> Error {
+    Error::exhausted(format!("image {root}: more than {MAX_DOCUMENTS} documents"))
 }
 
 /// The manifest that fits a platform best.

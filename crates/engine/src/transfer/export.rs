@@ -48,7 +48,6 @@ impl Transfers {
         let images = self.wanted(scope, store).await?;
         let wanted = archive::export::Export {
             images,
-            referrers: Vec::new(),
             platforms: platforms(export),
             skip_docker_manifest: export.skip_docker_manifest,
             skip_nondistributable: export.skip_non_distributable,
@@ -86,7 +85,7 @@ impl Transfers {
 fn platforms(export: &Export) -> Platforms {
     match (&export.platforms[..], export.all_platforms) {
         (_, true) => Platforms::All(Matcher::only(&Platform::host(""))),
-        ([], false) => Platforms::Matching(Matcher::only(&Platform::host(""))),
+        ([], false) => Platforms::Matching(Matcher::only_strict(&Platform::host(""))),
         (some, false) => Platforms::Matching(Matcher::ordered(some)),
     }
 }

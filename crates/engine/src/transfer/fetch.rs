@@ -28,8 +28,8 @@ pub struct Fetcher {
     pub scope: Scope,
     /// Where they come from.
     pub repository: Arc<dyn Repository>,
-    /// How many are on their way at a time.
-    pub permits: Semaphore,
+    /// How many are on their way at a time, of all transfers.
+    pub permits: Arc<Semaphore>,
 }
 
 /// Whether an object needs another try.

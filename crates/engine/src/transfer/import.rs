@@ -3,19 +3,21 @@
 //! The archive's blobs go into the content store while it arrives. Then the documents are walked to hang children on
 //! parents, the platforms asked for are unpacked, and last the images get their names: an image that has a name is whole.
 
-use super::{Failed, News, Transfers, documents};
+use super::{Failed, News, Transfers, documents, unpack};
 use crate::{fresh, pipe};
 use archive::compress::{Compression, Compressor};
+use archive::decompress::{MAGIC_LEN, Packing};
 use archive::import::{Imported, Incoming, Options, Sink};
 use bytes::Bytes;
 use model::content::{Commit, Content, Ingest, Writer};
 use model::streams::{Source, Stream};
 use model::transfer::{ImageStore, Import};
-use model::{Error, Result, Scope};
+use model::{Error, Result, Scope, labels};
 use oci::{Algorithm, Descriptor, Digest, Matcher, Platform, media_type};
 use std::io::{Read, Write};
 use std::sync::Arc;
 use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 
 /// How much of a blob is handed over at a time, in bytes.
 const PIECE: usize = 1 << 20;
@@ -31,7 +33,11 @@ impl Transfers {
         let (source, store) = ends;
         news.event("Importing");
         let stream = self.streams.take(&scope.namespace, &source.stream)?;
-        let imported = self.receive(scope, &*stream, Options { pack_layers: source.force_compress }).await;
+        let options = Options { pack_layers: source.force_compress };
+        let imported = match self.unpacker.check(&store.unpacks) {
+            Ok(()) => self.receive(scope, &*stream, options).await,
+            Err(e) => Err(e),
+        };
         stream.close().await;
         let imported = imported?;
         let mut entries = imported.index.manifests;
@@ -60,15 +66,25 @@ impl Transfers {
 
     async fn receive(&self, scope: &Scope, stream: &dyn Stream, options: Options) -> Result<Imported> {
         let (sender, mut reader) = pipe::inward();
-        let mut sink =
-            Blobs { content: self.content.clone(), scope: scope.clone(), handle: Handle::current() };
+        let (wants, enough) = oneshot::channel::<()>();
+        let mut sink = Blobs {
+            content: self.content.clone(),
+            scope: scope.clone(),
+            handle: Handle::current(),
+            wants: Some(wants),
+        };
         let reading = self.archives.run("import", move || {
             archive::import::import(&mut reader, &mut sink, options).map_err(|Failed(e)| e)
         });
         let feeding = async move {
             let mut source = Source::new(stream);
+            tokio::pin!(enough);
             loop {
-                let piece = match source.read().await {
+                let read = tokio::select! {
+                    read = source.read() => read,
+                    _ = &mut enough => return Ok(()),
+                };
+                let piece = match read {
                     Ok(Some(data)) => Ok(data),
                     Ok(None) => return Ok(()),
                     Err(e) => Err(e),
@@ -80,14 +96,18 @@ impl Transfers {
                 }
             }
         };
-        // A client that stalls does not keep the answer to a mistake in what it has sent.
+        // A client that stalls does not keep the answer to a mistake in what it has sent: see [`Sink::enough`].
         tokio::try_join!(reading, feeding).map(|(imported, ())| imported)
     }
 
     /// Hangs children on parents, for the platforms asked for; all if none is.
     async fn hold_tree(&self, scope: &Scope, root: &Descriptor, platforms: &[Platform]) -> Result<()> {
+        let mut seen = documents::Seen::new(root);
         let mut waiting = vec![root.clone()];
         while let Some(next) = waiting.pop() {
+            if !seen.is_new(&next)? {
+                continue;
+            }
             let mut children = documents::children(&*self.content, scope, &next).await?;
             documents::hold(&*self.content, scope, &next, &children).await?;
             if media_type::is_index(&next.media_type) {
@@ -106,8 +126,7 @@ impl Transfers {
         for unpack in &store.unpacks {
             let platform = unpack.platform.clone().unwrap_or_else(|| Platform::host(""));
             let Some(image) = documents::best(&manifests, &Matcher::only(&platform)) else { continue };
-            let snapshotter = if unpack.snapshotter.is_empty() { "overlayfs" } else { &unpack.snapshotter };
-            self.unpacker.unpack(scope, image, snapshotter).await?;
+            self.unpacker.unpack(scope, image, unpack::snapshotter(unpack)).await?;
         }
         Ok(())
     }
@@ -126,6 +145,8 @@ struct Blobs {
     content: Arc<dyn Content>,
     scope: Scope,
     handle: Handle,
+    /// As long as more of the archive is wanted.
+    wants: Option<oneshot::Sender<()>>,
 }
 
 impl Blobs {
@@ -211,6 +232,14 @@ impl Sink for Blobs {
         Ok(self.handle.block_on(documents::read(&*self.content, &self.scope, digest))?)
     }
 
+    fn find_packed(&mut self, diff_id: &Digest) -> Result<Option<Descriptor>, Failed> {
+        Ok(self.handle.block_on(packed(&*self.content, &self.scope, diff_id))?)
+    }
+
+    fn enough(&mut self) {
+        self.wants = None;
+    }
+
     fn pack_layer(&mut self, layer: &Descriptor) -> Result<Descriptor, Failed> {
         let mut size = 0;
         let what = format!("compress-blob-{}", layer.digest.hex());
@@ -226,6 +255,27 @@ impl Sink for Blobs {
         };
         Ok(Descriptor::new(media_type, digest, size))
     }
+}
+
+/// A packed blob that is known to hold a layer, as a pull leaves it.
+async fn packed(content: &dyn Content, scope: &Scope, diff_id: &Digest) -> Result<Option<Descriptor>> {
+    let filter = format!("labels.{:?}=={diff_id}", labels::UNCOMPRESSED);
+    for info in content.list(scope, &[filter]).await? {
+        if info.digest == *diff_id {
+            continue;
+        }
+        let head = match content.reader(scope, &info.digest).await {
+            Err(e) if e.is_not_found() => continue,
+            reader => reader?.read_at(0, MAGIC_LEN).await?,
+        };
+        let media_type = match Packing::detect(&head) {
+            Packing::Plain => continue,
+            Packing::Gzip => media_type::DOCKER_LAYER_GZIP,
+            Packing::Zstd => media_type::DOCKER_LAYER_ZSTD,
+        };
+        return Ok(Some(Descriptor::new(media_type, info.digest, info.size as i64)));
+    }
+    Ok(None)
 }
 
 /// The digest that a path in an OCI layout promises.

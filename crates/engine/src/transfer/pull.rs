@@ -13,7 +13,7 @@ use super::credentials::Asked;
 use super::documents::{self, ForPlatform};
 use super::fetch::Fetcher;
 use super::progress::Tracker;
-use super::unpack::Supply;
+use super::unpack::{self, Supply};
 use super::{News, Transfers};
 use async_trait::async_trait;
 use model::leases::Resource;
@@ -23,13 +23,8 @@ use model::{Error, Result, Scope};
 use oci::{Descriptor, Digest, Manifest, Matcher, Platform, media_type};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
-
-/// How many documents one image may have.
-const MAX_DOCUMENTS: usize = 2000;
-/// The snapshotter where the request names none.
-const SNAPSHOTTER: &str = "overlayfs";
 
 /// A document to fetch.
 struct Wanted {
@@ -104,6 +99,7 @@ impl Transfers {
         (registry, store): (&Registry, &ImageStore),
         (news, asked): (&News, Option<Arc<Asked>>),
     ) -> Result<()> {
+        self.unpacker.check(&store.unpacks)?;
         let from = format!("OCI Registry ({})", registry.reference);
         news.event(format!("Resolving from {from}"));
         let unresolved = |e: Error| e.during("failed to resolve image");
@@ -120,7 +116,7 @@ impl Transfers {
                 content: self.content.clone(),
                 scope: scope.clone(),
                 repository,
-                permits: Semaphore::new(self.limits.downloads()),
+                permits: self.downloads.clone(),
             }),
             tracker: Tracker::new(news, "downloading"),
         };
@@ -183,9 +179,8 @@ impl Pull<'_> {
                 self.descend(wanted, &mut tree, &mut next).await?;
             }
             next.retain(|wanted| seen.insert(wanted.descriptor.digest.clone()));
-            if seen.len() > MAX_DOCUMENTS {
-                let text = format!("image {}: more than {MAX_DOCUMENTS} documents", root.digest);
-                return Err(Error::exhausted(text));
+            if seen.len() > documents::MAX_DOCUMENTS {
+                return Err(documents::too_many(&root.digest));
             }
             level = next;
         }
@@ -269,7 +264,7 @@ impl Pull<'_> {
         for unpack in &self.store.unpacks {
             let platform = unpack.platform.clone().unwrap_or_else(|| Platform::host(""));
             let Some(image) = documents::best(images, &Matcher::only(&platform)) else { continue };
-            let snapshotter = if unpack.snapshotter.is_empty() { SNAPSHOTTER } else { &unpack.snapshotter };
+            let snapshotter = unpack::snapshotter(unpack);
             let is_planned = |(i, s): &(&ForPlatform, String)| {
                 i.descriptor.digest == image.descriptor.digest && s == snapshotter
             };
@@ -284,16 +279,24 @@ impl Pull<'_> {
     async fn first_missing(&self, image: &ForPlatform, snapshotter: &str) -> Result<usize> {
         let Transfers { unpacker, leases, .. } = self.transfers;
         let chain = unpacker.chain(self.scope, image).await?;
+        let count = self.present(snapshotter, &chain).await?;
+        let Some(lease) = &self.scope.lease else { return Ok(count) };
+        // All at once: that is one write.
+        let mut holding = JoinSet::new();
+        for id in &chain[..count] {
+            let resource = Resource { kind: format!("snapshots/{snapshotter}"), id: id.clone() };
+            let (leases, scope, lease) = (leases.clone(), self.scope.clone(), lease.clone());
+            holding.spawn(async move { leases.add_resource(&scope, &lease, resource).await });
+        }
+        drive(holding, async { Ok(()) }).await?;
+        // Some may have gone before they were held.
+        self.present(snapshotter, &chain[..count]).await
+    }
+
+    /// How many snapshots of a chain there are, the lowest first.
+    async fn present(&self, snapshotter: &str, chain: &[String]) -> Result<usize> {
         for (number, id) in chain.iter().enumerate() {
-            if !unpacker.has(self.scope, snapshotter, id).await? {
-                return Ok(number);
-            }
-            if let Some(lease) = &self.scope.lease {
-                let resource = Resource { kind: format!("snapshots/{snapshotter}"), id: id.clone() };
-                leases.add_resource(self.scope, lease, resource).await?;
-            }
-            // It may have gone before it was held.
-            if !unpacker.has(self.scope, snapshotter, id).await? {
+            if !self.transfers.unpacker.has(self.scope, snapshotter, id).await? {
                 return Ok(number);
             }
         }

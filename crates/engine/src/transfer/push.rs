@@ -25,7 +25,7 @@ struct Sender {
     repository: Arc<dyn Repository>,
     root: Digest,
     tracker: Arc<Tracker>,
-    permits: Semaphore,
+    permits: Arc<Semaphore>,
 }
 
 /// What an image is made of.
@@ -71,7 +71,7 @@ impl Transfers {
             repository,
             root: root.digest.clone(),
             tracker: Tracker::new(news, "uploading"),
-            permits: Semaphore::new(self.limits.uploads()),
+            permits: self.uploads.clone(),
         });
         let parts = sender.parts(&root, (store, &image.name)).await?;
         sender.tracker.watch(sender.clone().send(parts)).await?;

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use model::content::Content;
 use model::diff::{Apply, Diff};
 use model::snapshots::{Commit, Prepare, Snapshotter};
+use model::transfer::Unpack;
 use model::{Error, Labels, Mask, Result, Scope, labels};
 use oci::{Descriptor, Digest, ImageConfig};
 use std::collections::{BTreeMap, HashMap};
@@ -136,14 +137,17 @@ impl Unpacker {
     }
 
     async fn layer(&self, scope: &Scope, layer: &Layer<'_>, snapshotter: &str) -> Result<()> {
-        let turn = self.turn(format!("{snapshotter} {}", layer.chain_id));
+        if self.has(scope, snapshotter, &layer.chain_id).await? {
+            return Ok(());
+        }
+        // Nobody else waits for this one's registry.
+        layer.supply.arrived(layer.descriptor).await;
+        let turn = self.turn(format!("{} {snapshotter} {}", scope.namespace, layer.chain_id));
         let _turn = turn.lock().await;
         let mut last = Error::unavailable("no try was made");
         for _ in 0..TRIES {
-            match layer.snapshotter.stat(scope, &layer.chain_id).await {
-                Ok(_) => return Ok(()),
-                Err(e) if !e.is_not_found() => return Err(e),
-                Err(_) => {}
+            if self.has(scope, snapshotter, &layer.chain_id).await? {
+                return Ok(());
             }
             match self.extract(scope, layer).await {
                 Err(e) if e.is_already_exists() => last = e,
@@ -151,6 +155,20 @@ impl Unpacker {
             }
         }
         Err(last)
+    }
+
+    /// Refuses an unpacking that cannot be, before anything is done.
+    ///
+    /// # Errors
+    /// `InvalidArgument`: a snapshotter is not there.
+    pub fn check(&self, unpacks: &[Unpack]) -> Result<()> {
+        for unpack in unpacks {
+            self.snapshotter(snapshotter(unpack)).map_err(|e| {
+                let text = "unable to initialize unpacker: no unpack platforms defined";
+                Error::invalid(format!("{text}: {}", e.text()))
+            })?;
+        }
+        Ok(())
     }
 
     /// The lock of one layer, shared by all who want it now.
@@ -166,7 +184,6 @@ impl Unpacker {
     }
 
     async fn extract(&self, scope: &Scope, layer: &Layer<'_>) -> Result<()> {
-        layer.supply.arrived(layer.descriptor).await;
         layer.supply.extracting(layer.descriptor);
         let key = format!("extract-{} {}", fresh::name(), layer.chain_id);
         let labels = layer.labels();
@@ -231,6 +248,11 @@ impl Layer<'_> {
         }
         all
     }
+}
+
+/// The snapshotter that an image is unpacked for.
+pub fn snapshotter(unpack: &Unpack) -> &str {
+    if unpack.snapshotter.is_empty() { "overlayfs" } else { &unpack.snapshotter }
 }
 
 /// Layers with their diffIDs.
