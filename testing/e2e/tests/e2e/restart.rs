@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 use e2e::samples::BUSYBOX;
-use e2e::{Daemon, Kind, Program};
+use e2e::{Daemon, Follower, Kind, Program};
 
 scenarios!(
     killed_and_started_again,
@@ -119,5 +119,56 @@ fn a_second_daemon_is_refused() -> Result<()> {
     );
     Program::from(command).refuse(&[&refusal])?;
     daemon.ok(&["version"])?;
+    daemon.finish()
+}
+
+/// SIGUSR1 asks what is going on: the log tells, and all goes on. A stop then waits for nobody who waits for an exit.
+#[test]
+fn waiting_for_an_exit_holds_up_no_stop() -> Result<()> {
+    let mut daemon = Daemon::start()?;
+    if daemon.kind() == Kind::Containerd {
+        // The reference tells of its goroutines.
+        return daemon.finish();
+    }
+    daemon.import_busybox()?;
+    let mut waits = daemon.follow(&["run", BUSYBOX, "one", "sh", "-c", "echo up; sleep 1000"])?;
+    waits.line_with(&["up"])?;
+    let log = daemon.dir().join("log").display().to_string();
+    let mut words = Follower::spawn(Program::new("tail").args(["-f", "-n", "+1", &log]))?;
+    Program::new("kill").args(["-USR1", &daemon.pid()?.to_string()]).succeed()?;
+    let one = format!("task {}/one Live", daemon.namespace());
+    words.line_with(&["what is going on", "Tasks/Wait", &one, "thread "])?;
+    words.kill()?;
+    daemon.ok(&["version"])?;
+    daemon.stop()?;
+    ensure!(!daemon.log().contains("cut off"), "the stop waited:\n{}", daemon.log());
+    ensure!(waits.finish()? != 0, "whoever waited was told nothing");
+    daemon.launch()?;
+    daemon.ok(&["tasks", "rm", "-f", "one"])?;
+    daemon.ok(&["containers", "rm", "one"])?;
+    daemon.finish()
+}
+
+/// A directory for sockets whose paths would be too long, and a plugin that there is not, are refused by name.
+#[test]
+fn configurations_that_cannot_work_are_refused() -> Result<()> {
+    let daemon = Daemon::start()?;
+    if daemon.kind() == Kind::Containerd {
+        return daemon.finish();
+    }
+    let config = daemon.dir().join("wrong.toml");
+    let long = "/x".repeat(30);
+    for (lines, words) in [
+        (format!("[plugins.'io.containerd.shim.v1.manager']\nsocket_dir = '{long}'\n"), "socket_dir"),
+        ("required_plugins = ['io.containerd.grpc.v1.cri']\n".to_owned(), "io.containerd.grpc.v1.cri"),
+    ] {
+        std::fs::write(&config, format!("version = 4\n{lines}"))?;
+        let mut command = daemon.command()?;
+        // The last word counts.
+        command.arg("--root").arg(daemon.dir().join("root2")).arg("--state").arg(daemon.dir().join("state2"));
+        command.arg("--address").arg(daemon.dir().join("sock2")).arg("--config").arg(&config);
+        command.stderr(std::process::Stdio::piped());
+        Program::from(command).refuse(&[words])?;
+    }
     daemon.finish()
 }
