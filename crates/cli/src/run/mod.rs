@@ -1,4 +1,4 @@
-//! `gantry run`: a container made, started, watched and, with `--rm`, removed.
+//! `gantry run`: a container made, started, watched and, with `--rm` or if nothing came of it, removed.
 
 mod host;
 mod options;
@@ -7,6 +7,7 @@ mod remap;
 
 pub(crate) use options::{Options, STOP_SIGNAL};
 
+use crate::containers::Snapshot;
 use crate::{Context, containers, output, tasks};
 use anyhow::Result;
 
@@ -30,11 +31,11 @@ impl Run {
         );
         let options = self.options.for_run();
         let container = cx.leased(async |scope| options.create(cx, scope).await).await?;
-        let ended = self.start.start(cx, &container).await;
-        if !self.rm && ended.is_ok() {
-            return ended;
-        }
-        match (ended, containers::remove(cx, &container).await) {
+        let ended = match self.start.start(cx, &container).await {
+            Ok(ended) if !self.rm => return ended,
+            started => started.flatten(),
+        };
+        match (ended, containers::remove_ended(cx, &container.id, Snapshot::Removed).await) {
             (Ok(code), Ok(())) => Ok(code),
             (Ok(_), Err(e)) => Err(e),
             (Err(first), removed) => {

@@ -4,7 +4,7 @@ use super::remap::{self, Mapping};
 use super::{host, parse};
 use crate::context::parse_labels;
 use crate::images::{self, Unpacked};
-use crate::{Context, accounts, terminal};
+use crate::{Context, accounts, output, terminal};
 use anyhow::{Context as _, Result, bail, ensure};
 use client::words::RuncOptions;
 use model::containers::{Container, RuntimeChoice};
@@ -209,7 +209,7 @@ impl Options {
         match cx.services.containers.create(scope, container).await {
             Ok(container) => Ok(container),
             Err(e) => {
-                snapshots.remove(scope, &key).await?;
+                snapshots.remove(scope, &key).await.unwrap_or_else(|second| output::complain(&second.into()));
                 Err(e.into())
             }
         }

@@ -72,7 +72,7 @@ impl Exec {
             process.start().await?;
             return Ok(0);
         }
-        Ok(process.run(stdio).await?.status as u8)
+        Ok(process.run(stdio).await??.status as u8)
     }
 
     /// The container's first process with another command, and what the flags say.

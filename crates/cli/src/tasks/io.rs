@@ -93,10 +93,10 @@ impl Stdio {
 pub fn attach(io: &Io, on_eof: impl Future<Output = ()> + Send + 'static) -> Result<Attached> {
     let mut output = Vec::new();
     if !io.stdout.is_empty() {
-        output.push(tokio::spawn(copy(receiver(&io.stdout)?, tokio::io::stdout())));
+        output.push(tokio::spawn(pour(receiver(&io.stdout)?, tokio::io::stdout())));
     }
     if !io.stderr.is_empty() {
-        output.push(tokio::spawn(copy(receiver(&io.stderr)?, tokio::io::stderr())));
+        output.push(tokio::spawn(pour(receiver(&io.stderr)?, tokio::io::stderr())));
     }
     let input = match io.stdin.as_str() {
         "" => None,
@@ -109,7 +109,7 @@ pub fn attach(io: &Io, on_eof: impl Future<Output = ()> + Send + 'static) -> Res
 }
 
 impl Attached {
-    /// Waits until all output has arrived and stops reading standard input.
+    /// Waits until all output has arrived, also when some of it goes nowhere any more, and stops reading standard input.
     ///
     /// # Errors
     /// Standard output is gone.
@@ -117,10 +117,12 @@ impl Attached {
         if let Some(input) = self.input {
             input.abort();
         }
+        let mut done = Ok(());
         for output in self.output {
-            output.await?.context("copy output")?;
+            let copied = output.await.map_err(anyhow::Error::from);
+            done = done.and(copied.and_then(|copied| copied.context("copy output").map(drop)));
         }
-        Ok(())
+        done
     }
 }
 
@@ -155,6 +157,16 @@ async fn copy(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin)
     let copied = tokio::io::copy(&mut from, &mut to).await?;
     to.flush().await?;
     Ok(copied)
+}
+
+/// Copies output to its end. Where nobody takes it any more it is read all the same: the process would wait for ever.
+async fn pour(mut from: impl AsyncRead + Unpin, to: impl AsyncWrite + Unpin) -> std::io::Result<u64> {
+    let copied = copy(&mut from, to).await;
+    if copied.is_err() {
+        // The first error is the one to tell; a fifo that cannot be read ends this one at once too.
+        let _ = tokio::io::copy(&mut from, &mut tokio::io::sink()).await;
+    }
+    copied
 }
 
 /// Copies standard input until it ends or the process has closed its end.

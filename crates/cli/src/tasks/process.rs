@@ -1,7 +1,7 @@
 //! Standing by a process: it is started, signals and window sizes go in, output comes out, at last its exit status.
 
 use super::io::Stdio;
-use crate::{Context, output, terminal};
+use crate::{Context, Services, output, terminal};
 use anyhow::Result;
 use model::tasks::{Exit, Kill, Resize};
 use rustix::process::Signal as Number;
@@ -40,27 +40,66 @@ impl Process<'_> {
     /// # Errors
     /// What the shim says.
     pub async fn start(&self) -> Result<()> {
-        let Err(e) = self.cx.services.tasks.start(&self.cx.scope, self.id, self.exec_id).await else {
-            return Ok(());
-        };
-        if let Err(second) = self.remove().await {
-            output::complain(&second.into());
+        match self.cx.services.tasks.start(&self.cx.scope, self.id, self.exec_id).await {
+            Ok(_) => Ok(()),
+            Err(e) => Err(self.give_up(e.into()).await),
         }
-        Err(e.into())
     }
 
     /// Starts it, stands by it until it ends, and removes it.
     ///
     /// # Errors
-    /// What the shim says; the daemon is gone.
-    pub async fn run(&self, stdio: &mut Stdio) -> Result<Exit> {
-        let signals = Signals::listen()?;
+    /// What the shim says: it was not started, and is removed. The inner error is that of a process that was started.
+    pub async fn run(&self, stdio: &mut Stdio) -> Result<Result<Exit>> {
+        let signals = match Signals::listen() {
+            Ok(signals) => signals,
+            Err(e) => return Err(self.give_up(e.into()).await),
+        };
         self.start().await?;
-        let attached = stdio.attach(self.close_stdin())?;
+        Ok(self.stand_by(stdio, signals).await)
+    }
+
+    /// Removes it whatever becomes of the copying.
+    async fn stand_by(&self, stdio: &mut Stdio, signals: Signals) -> Result<Exit> {
+        let attached = match stdio.attach(self.close_stdin()) {
+            Ok(attached) => attached,
+            Err(e) => return Err(self.end(e).await),
+        };
         let exit = self.watch(signals).await?;
-        attached.finish().await?;
-        self.remove().await?;
-        Ok(exit)
+        let copied = attached.finish().await;
+        match (copied, self.remove().await) {
+            (Ok(()), removed) => removed.map(|_| exit).map_err(Into::into),
+            (Err(first), removed) => {
+                removed.map(drop).unwrap_or_else(|second| output::complain(&second.into()));
+                Err(first)
+            }
+        }
+    }
+
+    /// Removes what was made but is not started, for the reason given.
+    pub async fn give_up(&self, reason: anyhow::Error) -> anyhow::Error {
+        if let Err(second) = self.remove().await {
+            output::complain(&second.into());
+        }
+        reason
+    }
+
+    /// Kills and removes a process that nobody can stand by, for the reason given.
+    async fn end(&self, reason: anyhow::Error) -> anyhow::Error {
+        let Services { tasks, .. } = &self.cx.services;
+        let number = Number::KILL.as_raw().cast_unsigned();
+        let kill = Kill { exec_id: self.exec_id.into(), signal: number, all: false };
+        let killed = match tasks.kill(&self.cx.scope, self.id, kill).await {
+            Err(e) if !e.is_not_found() => Err(e),
+            _ => tasks.wait(&self.cx.scope, self.id, self.exec_id).await,
+        };
+        match killed {
+            Ok(_) => self.give_up(reason).await,
+            Err(second) => {
+                output::complain(&second.into());
+                reason
+            }
+        }
     }
 
     /// Waits for it to end, passing signals and window sizes on meanwhile.

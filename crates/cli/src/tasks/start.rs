@@ -41,27 +41,28 @@ pub struct Options {
 impl Start {
     pub(crate) async fn run(self, cx: &Context) -> Result<u8> {
         let container = cx.services.containers.get(&cx.scope, &self.container).await?;
-        self.options.start(cx, &container).await
+        self.options.start(cx, &container).await?
     }
 }
 
 impl Options {
-    /// Creates and starts a container's task; unless detached, stands by it until it ends and removes it.
-    pub(crate) async fn start(&self, cx: &Context, container: &Container) -> Result<u8> {
+    /// Creates and starts a container's task; unless detached, stands by it until it ends and removes it. An error
+    /// means that there is no task; the inner one is that of a task that was started.
+    pub(crate) async fn start(&self, cx: &Context, container: &Container) -> Result<Result<u8>> {
         let spec = container.spec.as_ref().map(client::words::json).unwrap_or_default();
         let terminal = spec["process"]["terminal"].as_bool().unwrap_or(false);
         let raw = (terminal && !self.detach).then(terminal::raw).transpose()?;
         let mut stdio = self.stdio(&container.id, terminal)?;
         let ended = self.live(cx, container, &mut stdio).await;
         // A detached task's fifos stay, to be attached to.
-        if !self.detach || ended.is_err() {
+        if !self.detach || !matches!(ended, Ok(Ok(_))) {
             stdio.remove().unwrap_or_else(|e| output::complain(&e));
         }
         drop(raw);
         ended
     }
 
-    async fn live(&self, cx: &Context, container: &Container, stdio: &mut Stdio) -> Result<u8> {
+    async fn live(&self, cx: &Context, container: &Container, stdio: &mut Stdio) -> Result<Result<u8>> {
         let rootfs = match container.snapshot_key.as_str() {
             "" => Vec::new(),
             key => cx.snapshotter(&container.snapshotter).mounts(&cx.scope, key).await?,
@@ -70,14 +71,16 @@ impl Options {
         let process = Process { cx, id: &container.id, exec_id: "", terminal: io.terminal };
         let create = Create { container_id, rootfs, io, ..Create::default() };
         let pid = cx.services.tasks.create(&cx.scope, create).await?;
-        if let Some(path) = &self.pid_file {
-            write_pid(path, pid)?;
+        if let Some(path) = &self.pid_file
+            && let Err(e) = write_pid(path, pid)
+        {
+            return Err(process.give_up(e).await);
         }
         if self.detach {
             process.start().await?;
-            return Ok(0);
+            return Ok(Ok(0));
         }
-        Ok(process.run(stdio).await?.status as u8)
+        Ok(process.run(stdio).await?.map(|exit| exit.status as u8))
     }
 
     fn stdio(&self, id: &str, terminal: bool) -> Result<Stdio> {
