@@ -27,7 +27,11 @@ pub fn tree(root: &Path) -> Result<(u64, u64)> {
         bytes += metadata.blocks() * 512;
         inodes += 1;
         if metadata.is_dir() {
-            for entry in fs::read_dir(&path).map_err(|e| failed("read", e))? {
+            let entries = match fs::read_dir(&path) {
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound && path != root => continue,
+                other => other.map_err(|e| failed("read", e))?,
+            };
+            for entry in entries {
                 waiting.push(entry.map_err(|e| failed("read", e))?.path());
             }
         }

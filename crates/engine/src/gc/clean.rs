@@ -3,11 +3,13 @@
 use super::pressure::{Cleaned, Dirty, Pressure};
 use crate::content::Content;
 use crate::snapshots::Snapshotter;
-use model::Result;
+use model::{Error, Result};
 use std::collections::BTreeMap;
 use std::time::Duration;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
+/// How long the others wait for one disk. Its clean-up goes on without them.
+const PATIENCE: Duration = Duration::from_secs(2 * 60);
 /// How soon what was left is looked at again.
 const SOON: Duration = Duration::from_secs(1);
 /// The longest pause before what was left is looked at again.
@@ -28,7 +30,8 @@ impl Disks {
         let mut again = Dirty::default();
         for (name, snapshotter) in &self.snapshotters {
             if dirty.all || dirty.snapshotters.contains(name) {
-                let cleaned = rest.judge(&format!("snapshotter {name}"), snapshotter.sweep_backend().await);
+                let swept = patiently(snapshotter.sweep_backend()).await;
+                let cleaned = rest.judge(&format!("snapshotter {name}"), swept);
                 removed += cleaned.removed;
                 if cleaned.is_left {
                     again.snapshotters.insert(name.clone());
@@ -36,7 +39,7 @@ impl Disks {
             }
         }
         if dirty.all || dirty.content {
-            let cleaned = rest.judge("content store", self.content.sweep_backend().await);
+            let cleaned = rest.judge("content store", patiently(self.content.sweep_backend()).await);
             removed += cleaned.removed;
             again.content = cleaned.is_left;
         }
@@ -44,6 +47,12 @@ impl Disks {
         pressure.put_back(again);
         removed
     }
+}
+
+async fn patiently(sweep: impl Future<Output = Result<Cleaned>>) -> Result<Cleaned> {
+    let late =
+        |_| Error::deadline(format!("clean up: not done after {PATIENCE:?}, it goes on; look at the disk"));
+    timeout(PATIENCE, sweep).await.unwrap_or_else(|e| Err(late(e)))
 }
 
 /// What clean-ups had to leave, and when it is looked at again.
@@ -100,7 +109,6 @@ impl Rest {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::Error;
 
     #[test]
     fn what_is_left_is_looked_at_ever_more_rarely() {
