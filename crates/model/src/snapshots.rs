@@ -149,7 +149,7 @@ pub trait Driver: Send + Sync {
         false
     }
     /// What clients are told it can do: `remap-ids` (mounts map ids), `only-remap-ids` (nothing else does), `rebase`. Called
-    /// once.
+    /// after [`Driver::probe`].
     fn capabilities(&self) -> Vec<&'static str> {
         Vec::new()
     }

@@ -7,6 +7,7 @@ use std::fs::{DirBuilder, remove_dir_all, rename};
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, chown};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 /// The labels that say which ids the container sees as which.
 const MAPPINGS: [(&str, &str); 2] =
@@ -21,6 +22,8 @@ struct Overlay {
     snapshots: PathBuf,
     options: Vec<String>,
     tells_upper: bool,
+    /// Whether mounts map ids, once that was tried.
+    maps_ids: OnceLock<bool>,
 }
 
 /// Opens the driver below `root`, which is made if it is not there.
@@ -36,6 +39,7 @@ pub fn open(root: PathBuf, config: Config) -> Result<impl Driver> {
         snapshots,
         options: probe::options(&config.mount_options),
         tells_upper: config.upperdir_label,
+        maps_ids: OnceLock::new(),
     };
     for (name, path) in overlay.entries()? {
         if name.starts_with("new-") {
@@ -47,7 +51,9 @@ pub fn open(root: PathBuf, config: Config) -> Result<impl Driver> {
 
 impl Driver for Overlay {
     fn probe(&self) -> Result<()> {
-        probe::probe(&self.root)
+        let maps_ids = probe::probe(&self.root)?;
+        self.maps_ids.get_or_init(|| maps_ids);
+        Ok(())
     }
 
     fn create(&self, layer: &Layer) -> Result<()> {
@@ -114,7 +120,7 @@ impl Driver for Overlay {
     }
 
     fn capabilities(&self) -> Vec<&'static str> {
-        probe::capabilities(&self.root)
+        probe::capabilities(self.maps_ids.get().is_some_and(|maps| *maps))
     }
 
     fn labels(&self, id: u64) -> Labels {

@@ -7,11 +7,12 @@ use std::path::Path;
 /// Whether the kernel lets overlay mounts switch the inode index off.
 const INDEX: &str = "/sys/module/overlay/parameters/index";
 
-/// Tries what snapshots need: file types in directories, and an overlay mount with two lower directories.
+/// Tries what snapshots need: file types in directories, and an overlay mount with two lower directories. Says whether
+/// such a mount maps ids, too.
 ///
 /// # Errors
 /// What is missing, and what to do.
-pub fn probe(root: &Path) -> Result<()> {
+pub fn probe(root: &Path) -> Result<bool> {
     let typed =
         kernel::file::has_file_types(root).map_err(|e| Error::unknown(e.to_string()).with_source(e))?;
     if !typed {
@@ -21,7 +22,10 @@ pub fn probe(root: &Path) -> Result<()> {
         )));
     }
     let dir = root.join(format!("probe-{}", std::process::id()));
-    let tried = try_mount(&dir, &[]);
+    let tried = match try_mount(&dir, &["uidmap=0:1:1", "gidmap=0:1:1"]) {
+        Ok(()) => Ok(true),
+        Err(_) => try_mount(&dir, &[]).map(|()| false),
+    };
     if dir.exists() {
         std::fs::remove_dir_all(&dir).map_err(|e| Error::io("remove", &dir, e))?;
     }
@@ -30,12 +34,8 @@ pub fn probe(root: &Path) -> Result<()> {
 
 /// What the driver can do on this machine, as clients know it. It changes no owners: ids are mapped by the mount or not
 /// at all.
-pub fn capabilities(root: &Path) -> Vec<&'static str> {
-    let dir = root.join(format!("probe-ids-{}", std::process::id()));
-    let mapped = try_mount(&dir, &["uidmap=0:1:1", "gidmap=0:1:1"]).is_ok();
-    // What is left of it is in nobody's way.
-    let _ = std::fs::remove_dir_all(&dir);
-    let all = [("remap-ids", mapped), ("only-remap-ids", true), ("rebase", !in_user_namespace())];
+pub fn capabilities(maps_ids: bool) -> Vec<&'static str> {
+    let all = [("remap-ids", maps_ids), ("only-remap-ids", true), ("rebase", !in_user_namespace())];
     all.into_iter().filter(|(_, has)| *has).map(|(name, _)| name).collect()
 }
 

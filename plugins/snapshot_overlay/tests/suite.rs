@@ -51,6 +51,7 @@ fn what_clients_are_told() {
     let upper = dir.path().join("overlay/snapshots/7/fs").display().to_string();
     let label = ("containerd.io/snapshot/overlay.upperdir".to_owned(), upper);
     assert_eq!(driver.labels(7), Labels::from([label]));
+    driver.probe().expect("probe");
     let capabilities = driver.capabilities();
     assert!(capabilities.ends_with(&["only-remap-ids", "rebase"]), "{capabilities:?}");
     assert_eq!(std::fs::read_dir(dir.path().join("overlay")).expect("read").count(), 1, "nothing is left");
