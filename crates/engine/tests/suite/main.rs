@@ -1,5 +1,6 @@
 //! The engine over a real store, with small honest things behind its traits.
 
+mod archives;
 mod collector;
 mod content;
 mod events;
