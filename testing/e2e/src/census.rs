@@ -70,8 +70,6 @@ impl Census {
         census.files("blob", &root("io.containerd.content.v1.content/blobs/sha256"));
         census.directories("ingest", &root("io.containerd.content.v1.content/ingest"), 1);
         census.directories("temporary", &root("tmpmounts"), 1);
-        // Where a test lets its clients put their fifos.
-        census.directories("fifo", &dir.join("fifo"), 1);
         for namespace in namespaces {
             census.directories("runtime", &Path::new("/run/containerd/runc").join(namespace), 1);
         }

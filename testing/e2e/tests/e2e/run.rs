@@ -16,6 +16,7 @@ scenarios!(
     limits,
     a_rootfs,
     logs,
+    fifos_go,
     a_copied_snapshot,
     a_user_namespace
 );
@@ -277,6 +278,22 @@ fn logs(daemon: Daemon) -> Result<()> {
     let text = std::fs::read_to_string(&sink)?;
     ensure!(text == "piped\nthrough a program\n", "the program wrote {text:?}");
     events.kill()?;
+    daemon.finish()
+}
+
+/// The fifos of a client that waits for its process go with it.
+fn fifos_go(daemon: Daemon) -> Result<()> {
+    daemon.import_busybox()?;
+    let dir = daemon.dir().join("fifo");
+    let fifos = dir.to_string_lossy();
+    daemon.ok(&["run", "-d", "--fifo-dir", &fifos, BUSYBOX, "two", "sleep", "1000"])?;
+    let entries = || Ok::<_, anyhow::Error>(std::fs::read_dir(&dir)?.count());
+    let before = entries()?;
+    daemon.ok(&["run", "--rm", "--fifo-dir", &fifos, BUSYBOX, "one", "true"])?;
+    daemon.ok(&["tasks", "exec", "--fifo-dir", &fifos, "--exec-id", "e", "two", "true"])?;
+    ensure!(entries()? == before, "{} are left in {fifos}", entries()? - before);
+    daemon.ok(&["tasks", "rm", "-f", "two"])?;
+    daemon.ok(&["containers", "rm", "two"])?;
     daemon.finish()
 }
 
