@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -52,6 +53,8 @@ func (s *suite) listen(filters ...string) *listener {
 			return l
 		}
 	}
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
 	s.fail("probe", "no event came through: %v", l.err)
 	panic("no events")
 }
@@ -90,6 +93,13 @@ func (l *listener) until(patience time.Duration, done func([]*types.Envelope) bo
 			return false
 		}
 	}
+}
+
+// envelopes is everything heard so far.
+func (l *listener) envelopes() []*types.Envelope {
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	return slices.Clone(l.heard)
 }
 
 // lines is every envelope but the probes as "topic {payload}".
@@ -171,7 +181,7 @@ func (s *suite) events() {
 	}
 	s.is("all of them", len(heard.lines()), len(want))
 	s.is("chosen", strings.Join(chosen.wait(1), " "), `/forwarded {"id":"chosen"}`)
-	for _, envelope := range heard.heard {
+	for _, envelope := range heard.envelopes() {
 		if envelope.Topic == "/forwarded" {
 			s.is("forwarded as it is", []any{envelope.Namespace, envelope.Timestamp.GetSeconds()}, "["+s.ns+"-events 42]")
 		}

@@ -24,7 +24,7 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// No call may take longer, and all of them together no longer than whole.
+// No call may take longer than single, and the checks of one service together no longer than whole.
 const (
 	single = 20 * time.Second
 	whole  = 150 * time.Second
@@ -53,9 +53,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: client [-ours] [-only service] [-namespace name] <socket> <image archive> <image name>")
 		os.Exit(2)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), whole)
-	defer cancel()
-	s, err := open(ctx, flag.Arg(0), *ns)
+	s, err := open(flag.Arg(0), *ns)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(2)
@@ -68,7 +66,7 @@ func main() {
 	}
 }
 
-func open(ctx context.Context, socket, ns string) (*suite, error) {
+func open(socket, ns string) (*suite, error) {
 	deadline := func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn,
 		invoker grpc.UnaryInvoker, opts ...grpc.CallOption) error {
 		ctx, cancel := context.WithTimeout(ctx, single)
@@ -86,7 +84,7 @@ func open(ctx context.Context, socket, ns string) (*suite, error) {
 	if err != nil {
 		return nil, fmt.Errorf("client on %s: %w", socket, err)
 	}
-	return &suite{ctx: namespaces.WithNamespace(ctx, ns), conn: conn, client: high, ns: ns}, nil
+	return &suite{conn: conn, client: high, ns: ns}, nil
 }
 
 func (s *suite) run(only string) {
@@ -116,6 +114,7 @@ func (s *suite) run(only string) {
 		{"tasks", s.tasks},
 		{"client", s.wholeClient},
 		{"missing", s.missing},
+		{"unbuilt", s.unbuilt},
 		{"leftovers", s.leftovers},
 	}
 	for _, service := range services {
@@ -127,8 +126,12 @@ func (s *suite) run(only string) {
 	}
 }
 
-// guarded turns a panic into a failed check, so that the other services are still asked.
+// guarded gives a service's checks their time, and turns a panic into a failed check, so that the other services are
+// still asked.
 func (s *suite) guarded(run func()) {
+	ctx, cancel := context.WithTimeout(context.Background(), whole)
+	defer cancel()
+	s.ctx = namespaces.WithNamespace(ctx, s.ns)
 	defer func() {
 		if cause := recover(); cause != nil {
 			s.fail("panic", "%v\n%s", cause, debug.Stack())
