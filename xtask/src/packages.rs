@@ -16,15 +16,18 @@ const fn package(name: &'static str, file: &'static str) -> Package {
     Package { name, file }
 }
 
-/// What the tests need. `golang` is left out where a `go` is in PATH.
-const PACKAGES: [Package; 12] = [
+/// What the tests need. `golang` is left out where a `go` is in PATH. Zsh and fish are not asked for: where they are, they
+/// read their completion scripts.
+const PACKAGES: [Package; 14] = [
     package("busybox-static", "/usr/share/doc/busybox-static/copyright"),
     package("bsdutils", "/usr/bin/script"),
     package("containerd", "/usr/bin/containerd"),
     package("containernetworking-plugins", "/usr/lib/cni/bridge"),
     package("crun", "/usr/bin/crun"),
     package("docker-registry", "/usr/bin/docker-registry"),
+    package("groff-base", "/usr/bin/groff"),
     package("libseccomp-dev", "/usr/include/seccomp.h"),
+    package("openssl", "/usr/bin/openssl"),
     package("pkg-config", "/usr/bin/pkg-config"),
     package("runc", "/usr/sbin/runc"),
     package("skopeo", "/usr/bin/skopeo"),
