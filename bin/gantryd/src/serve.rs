@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::time::Sleep;
 use tokio_stream::Stream;
 use tonic::service::Routes;
-use ttrpc::server::{PAUSE, is_exhausted};
+use ttrpc::server::{is_exhausted, pause};
 use wire::Message;
 use wire::api::shim_events::{ForwardRequest, events_methods};
 
@@ -55,7 +55,7 @@ impl Stream for Incoming {
                 Ok((socket, _)) => return Poll::Ready(Some(Ok(socket))),
                 Err(e) if is_exhausted(&e) => {
                     tracing::warn!(error = %e, "clients wait");
-                    self.pause = Some(Box::pin(tokio::time::sleep(PAUSE)));
+                    self.pause = Some(Box::pin(pause()));
                 }
                 Err(e) => return Poll::Ready(Some(Err(e))),
             }

@@ -12,7 +12,6 @@ use model::tasks::{Create, Exec, Exit, Kill, Listed, Metric, Pid, Process, Resiz
 use model::{Error, Kind, Result, Scope, ids};
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::task::JoinSet;
 
 #[cfg(test)]
@@ -22,8 +21,6 @@ mod tests;
 const CHECKPOINT: &str = "application/vnd.containerd.container.criu.checkpoint.criu.tar";
 /// The annotation of a checkpoint that lies in a directory.
 const RESTORE_FROM: &str = "RestoreFromPath";
-/// How long one task may take to count what it uses.
-const STATS: Duration = Duration::from_secs(2);
 
 /// The tasks service over any runtime.
 #[derive(Clone)]
@@ -159,14 +156,10 @@ impl model::tasks::Tasks for Tasks {
         tasks.retain(|task| filters.matches(&Row(&**task)));
         let metrics = self.ask_all(tasks, |task| async move {
             let id = task.id().to_string();
-            match tokio::time::timeout(STATS, task.stats()).await {
-                Ok(Ok(data)) => Some(Metric { timestamp: clock::now(), id, data }),
-                Ok(Err(error)) => {
+            match task.stats().await {
+                Ok(data) => Some(Metric { timestamp: clock::now(), id, data }),
+                Err(error) => {
                     tracing::warn!(id, %error, "a task without statistics is left out");
-                    None
-                }
-                Err(_) => {
-                    tracing::warn!(id, "a task that does not count in time is left out");
                     None
                 }
             }

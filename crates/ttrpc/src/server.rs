@@ -15,6 +15,7 @@ use rustix::io::Errno;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::Sleep;
 
 use crate::client::write_some;
 use crate::frame::{Decoder, Frame, Item, flags, kind};
@@ -33,7 +34,13 @@ const QUEUE: usize = 64;
 const BACKLOG_BYTES: usize = 8 << 20;
 
 /// How long nothing is accepted after something was lacking for it.
-pub const PAUSE: Duration = Duration::from_millis(100);
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// The time until something that was lacking for a connection may be there.
+#[expect(clippy::disallowed_methods, reason = "no event tells that a descriptor of the system is free again")]
+pub fn pause() -> Sleep {
+    tokio::time::sleep(PAUSE)
+}
 
 /// Whether accepting failed for want of descriptors or memory: that passes.
 pub fn is_exhausted(error: &io::Error) -> bool {
@@ -87,7 +94,7 @@ impl Server {
         let stopping = watch::Sender::new(false);
         let mut connections = JoinSet::new();
         let mut stop = std::pin::pin!(stop);
-        let mut pause = std::pin::pin!(tokio::time::sleep(Duration::ZERO));
+        let mut pause = std::pin::pin!(self::pause());
         let mut pausing = false;
         let result = loop {
             tokio::select! {
@@ -102,7 +109,7 @@ impl Server {
                     Err(e) if e.kind() == io::ErrorKind::ConnectionAborted => {}
                     Err(e) if is_exhausted(&e) => {
                         tracing::warn!(error = %e, "connections wait");
-                        pause.as_mut().reset(tokio::time::Instant::now() + PAUSE);
+                        pause.set(self::pause());
                         pausing = true;
                     }
                     Err(e) => break Err(e),

@@ -146,6 +146,7 @@ async fn a_stuck_shim_delays_nobody_else() {
     for peer in peers() {
         let mut stage = Stage::new(&peer).await;
         stage.limits.state = Duration::from_millis(700);
+        stage.limits.stats = Duration::from_millis(50);
         stage.leave().await;
         stage.come_back().await;
         stage.shims.announce();
@@ -158,6 +159,9 @@ async fn a_stuck_shim_delays_nobody_else() {
         let late = late.expect_err("no answer");
         assert_eq!((late.kind(), late.text()), (Kind::DeadlineExceeded, "context deadline exceeded"));
         assert_eq!(state.expect("state").status, Status::Running);
+        let late = within(stuck.stats()).await.expect_err("no answer");
+        assert_eq!(late.kind(), Kind::DeadlineExceeded);
+        assert!(begun.elapsed() < Duration::from_secs(10), "counting has a limit of its own");
         stage.end("other").await;
         stage.run("third").await;
         stage.end("third").await;

@@ -58,7 +58,7 @@ pub fn our_shim() -> PathBuf {
         assert!(built.status.success(), "these tests need a gantry-shim that builds:\n{errors}");
         let lines = String::from_utf8(built.stdout).expect("text");
         let messages = lines.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-        let path = messages.filter_map(|m| Some(PathBuf::from(m["executable"].as_str()?))).last();
+        let path = messages.filter_map(|m| Some(PathBuf::from(m["executable"].as_str()?))).next_back();
         path.expect("cargo names the executable")
     };
     BUILT.get_or_init(build).clone()
