@@ -8,7 +8,7 @@ use clap::Parser;
 use cli::{Cli, Context, Services, explain};
 use client::Client;
 use model::plugins::Introspection;
-use model::{Namespace, Scope};
+use model::{Namespace, Scope, Timestamp};
 use std::io::ErrorKind;
 use std::process::exit;
 use std::sync::Arc;
@@ -60,7 +60,9 @@ async fn drive(cli: Cli) -> Result<u8> {
     let scope = Scope::new(Namespace::new(&cli.namespace).context("--namespace")?);
     let timeout = if cli.connect_timeout.is_zero() { CONNECT } else { cli.connect_timeout };
     let client = Arc::new(Client::connect(&cli.address, timeout).await?);
-    let context = Context { services: services(&client), scope, output: cli.output };
+    let source_date = cli.source_date_epoch.map(|seconds| Timestamp { seconds, nanos: 0 });
+    let services = services(&client)?;
+    let context = Context { services, scope, output: cli.output, source_date };
     let shown = cli.command.shows_deprecations();
     let code = cli.command.run(&context).await?;
     if !shown {
@@ -69,9 +71,10 @@ async fn drive(cli: Cli) -> Result<u8> {
     Ok(code)
 }
 
-fn services(client: &Arc<Client>) -> Services {
+fn services(client: &Arc<Client>) -> Result<Services> {
     let of_name = client.clone();
-    Services {
+    let agent = concat!("gantry/", env!("CARGO_PKG_VERSION"));
+    Ok(Services {
         namespaces: client.clone(),
         containers: client.clone(),
         images: client.clone(),
@@ -83,8 +86,9 @@ fn services(client: &Arc<Client>) -> Services {
         transfer: client.clone(),
         streams: client.clone(),
         introspection: client.clone(),
+        registries: Arc::new(registry::Registries::new(agent)?),
         snapshotter: Box::new(move |name| Arc::new(of_name.snapshotter(name))),
-    }
+    })
 }
 
 /// Tells what the daemon says is deprecated. A daemon that cannot say is no error.

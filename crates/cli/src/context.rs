@@ -3,8 +3,8 @@
 use crate::{Output, output};
 use anyhow::{Result, bail};
 use model::{
-    Labels, Scope, containers, content, diff, events, images, leases, namespaces, plugins, snapshots,
-    streams, tasks, transfer,
+    Labels, Scope, Timestamp, containers, content, diff, events, images, leases, namespaces, plugins,
+    registries, snapshots, streams, tasks, transfer,
 };
 use std::sync::Arc;
 
@@ -35,6 +35,8 @@ pub struct Services {
     pub streams: Arc<dyn streams::Streams>,
     /// Introspection.
     pub introspection: Arc<dyn plugins::Introspection>,
+    /// Registries, without the daemon.
+    pub registries: Arc<dyn registries::Registries>,
     /// A snapshotter by its name.
     pub snapshotter: ByName,
 }
@@ -47,6 +49,8 @@ pub struct Context {
     pub scope: Scope,
     /// How to print.
     pub output: Output,
+    /// The time that new records and layers tell instead of now: `SOURCE_DATE_EPOCH`.
+    pub source_date: Option<Timestamp>,
 }
 
 impl Context {

@@ -58,6 +58,9 @@ pub struct Cli {
     /// Give up on connecting after this time; 0 is ten seconds.
     #[arg(long, global = true, value_parser = parse_duration, default_value = "0")]
     pub connect_timeout: Duration,
+    /// The time that new image records and layers tell instead of now, in seconds since 1970.
+    #[arg(long, env = "SOURCE_DATE_EPOCH", value_name = "SECONDS", hide = true)]
+    pub source_date_epoch: Option<i64>,
     /// Tell more of what went wrong.
     #[arg(long)]
     pub debug: bool,

@@ -9,6 +9,9 @@ use serde_json::json;
 /// List what is being written.
 #[derive(Debug, clap::Args)]
 pub struct Active {
+    /// Has no effect: the daemon has a store.
+    #[arg(long = "root", hide = true)]
+    _root: Option<String>,
     /// Filters over `ref`.
     filters: Vec<String>,
 }

@@ -1,9 +1,9 @@
-//! `gantry content fetch`, and the words for parts of images, which are refused.
+//! `gantry content fetch`
 
 use crate::Context;
 use crate::context::parse_labels;
 use crate::images::{progress, registry};
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use model::transfer::{Endpoint, ImageStore, Request};
 use oci::Platform;
 use std::sync::Arc;
@@ -32,13 +32,6 @@ pub struct Fetch {
     metadata_only: bool,
     /// The image.
     reference: String,
-}
-
-/// What a word is given that is refused anyway.
-#[derive(Debug, clap::Args)]
-pub struct Refused {
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
-    words: Vec<String>,
 }
 
 impl Fetch {
@@ -70,15 +63,5 @@ impl Fetch {
             all_metadata: !self.skip_metadata,
             ..ImageStore::default()
         })
-    }
-}
-
-impl Refused {
-    /// Says why, and what to do instead.
-    pub(crate) fn run(&self, verb: &str) -> Result<u8> {
-        bail!(
-            "content {verb} is not offered: the daemon goes to registries, for whole images; \
-             `gantry content fetch` or `gantry images push`, and `gantry content get` for the parts"
-        )
     }
 }

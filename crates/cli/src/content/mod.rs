@@ -8,6 +8,7 @@ mod ingest;
 mod label;
 mod list;
 mod prune;
+mod remote;
 mod remove;
 mod store;
 
@@ -25,12 +26,10 @@ pub enum Content {
     Edit(edit::Edit),
     /// Bring an image's content from a registry and leave it packed.
     Fetch(fetch::Fetch),
-    /// Not offered: bring a blob from a registry.
-    #[command(hide = true)]
-    FetchBlob(fetch::Refused),
-    /// Not offered: bring an object from a registry.
-    #[command(hide = true)]
-    FetchObject(fetch::Refused),
+    /// Write blobs of a repository to standard output.
+    FetchBlob(remote::FetchBlob),
+    /// Write what a reference stands for to standard output.
+    FetchObject(remote::FetchObject),
     /// Write a blob to standard output.
     Get(get::Get),
     /// Make a blob of standard input.
@@ -43,9 +42,8 @@ pub enum Content {
     /// Give up content that is not needed.
     #[command(subcommand)]
     Prune(prune::Prune),
-    /// Not offered: bring an object to a registry.
-    #[command(hide = true)]
-    PushObject(fetch::Refused),
+    /// Bring an object to a registry.
+    PushObject(remote::PushObject),
     /// Remove blobs.
     #[command(visible_alias = "delete", visible_alias = "del", visible_alias = "rm")]
     Remove(remove::Remove),
@@ -57,14 +55,14 @@ impl Content {
             Content::Active(verb) => verb.run(cx).await,
             Content::Edit(verb) => verb.run(cx).await,
             Content::Fetch(verb) => verb.run(cx).await,
-            Content::FetchBlob(verb) => verb.run("fetch-blob"),
-            Content::FetchObject(verb) => verb.run("fetch-object"),
+            Content::FetchBlob(verb) => verb.run(cx).await,
+            Content::FetchObject(verb) => verb.run(cx).await,
             Content::Get(verb) => verb.run(cx).await,
             Content::Ingest(verb) => verb.run(cx).await,
             Content::Label(verb) => verb.run(cx).await,
             Content::List(verb) => verb.run(cx).await,
             Content::Prune(verb) => verb.run(cx).await,
-            Content::PushObject(verb) => verb.run("push-object"),
+            Content::PushObject(verb) => verb.run(cx).await,
             Content::Remove(verb) => verb.run(cx).await,
         }
     }

@@ -229,9 +229,9 @@ async fn name(cx: &Context, scope: &Scope, name: &str, (source, root): (&Image, 
     let labels = source.labels.clone();
     let (created_at, updated_at) = (Timestamp::NEVER, Timestamp::NEVER);
     let image = Image { name: name.into(), labels, target, created_at, updated_at };
-    match cx.services.images.create(scope, image.clone(), None).await {
+    match cx.services.images.create(scope, image.clone(), cx.source_date).await {
         Err(e) if e.is_already_exists() => {
-            let update = Update { image, mask: Mask::default(), source_date: None };
+            let update = Update { image, mask: Mask::default(), source_date: cx.source_date };
             cx.services.images.update(scope, update).await?;
         }
         other => drop(other?),

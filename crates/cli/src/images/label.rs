@@ -36,7 +36,7 @@ impl Label {
                 created_at: Timestamp::NEVER,
                 updated_at: Timestamp::NEVER,
             };
-            let update = Update { image, mask: Mask(mask), source_date: None };
+            let update = Update { image, mask: Mask(mask), source_date: cx.source_date };
             images.update(&cx.scope, update).await.with_context(|| format!("label {}", self.name))?
         };
         output::print_labels(cx.output, &labelled.labels)?;

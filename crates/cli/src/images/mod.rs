@@ -22,7 +22,7 @@ mod uncompress;
 mod unpack;
 mod usage;
 
-pub(crate) use unpack::{Unpacked, unpack};
+pub(crate) use unpack::{Unpacked, Wanted, unpack};
 
 use crate::Context;
 use anyhow::{Context as _, Result, anyhow};

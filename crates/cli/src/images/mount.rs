@@ -1,11 +1,10 @@
 //! `gantry images mount`
 
-use super::{unless_interrupted, unpack};
+use super::{Wanted, unless_interrupted, unpack};
 use crate::{Context, Output, context, mounts, output};
 use anyhow::{Context as _, Result};
 use model::snapshots::Prepare;
 use model::{Labels, Scope, leases};
-use oci::{Matcher, Platform};
 use serde_json::json;
 use std::path::Path;
 use std::time::Duration;
@@ -38,12 +37,11 @@ pub struct Mount {
 
 impl Mount {
     pub(crate) async fn run(self, cx: &Context) -> Result<u8> {
-        let platform = self.platform.as_deref().map(Platform::parse).transpose()?;
-        let matcher = Matcher::only(&platform.unwrap_or_else(|| Platform::host("")));
+        let wanted = Wanted::new(&self.reference, &self.snapshotter, self.platform.as_deref())?;
         // That the image is there is found out before anything is made.
         cx.services.images.get(&cx.scope, &self.reference).await?;
         let scope = self.lease(cx).await?;
-        match unless_interrupted(self.mount(cx, &scope, &matcher)).await {
+        match unless_interrupted(self.mount(cx, &scope, &wanted)).await {
             Ok(chain_id) if cx.output == Output::Json => {
                 output::json(&json!({"chainID": chain_id, "target": self.target}))?;
             }
@@ -73,9 +71,8 @@ impl Mount {
     }
 
     /// Mounts it; the name of the top snapshot.
-    async fn mount(&self, cx: &Context, scope: &Scope, matcher: &Matcher) -> Result<String> {
-        let names = (self.reference.as_str(), self.snapshotter.as_str());
-        let unpacked = unpack::unpack_for(cx, scope, names, matcher).await?;
+    async fn mount(&self, cx: &Context, scope: &Scope, wanted: &Wanted<'_>) -> Result<String> {
+        let unpacked = unpack(cx, scope, wanted).await?;
         if cx.output == Output::Table {
             output::line(&unpacked.chain_id)?;
         }

@@ -28,6 +28,9 @@ pub struct Pull {
     /// Leave the manifests and configs of other platforms out. Such an image may not be pushed.
     #[arg(long)]
     skip_metadata: bool,
+    /// What is done unless --skip-metadata says otherwise.
+    #[arg(long, hide = true, conflicts_with = "skip_metadata")]
+    all_metadata: bool,
     /// Do not unpack.
     #[arg(long)]
     no_unpack: bool,

@@ -9,8 +9,9 @@ use crate::{Context, terminal};
 use anyhow::{Result, bail, ensure};
 use async_trait::async_trait;
 use model::Scope;
-use model::registries::{Credential, Credentials, Question};
+use model::registries::{Access, Credential, Credentials, Question, Repository};
 use model::transfer;
+use std::sync::Arc;
 
 /// Flags of those who go to a registry.
 #[derive(Debug, clap::Args)]
@@ -44,7 +45,7 @@ pub struct Flags {
 pub struct Registry {
     /// The end.
     pub end: transfer::Registry,
-    known: Known,
+    known: Arc<Known>,
     /// What the flags say of TLS.
     hosts: Option<Hosts>,
 }
@@ -68,7 +69,7 @@ impl Flags {
             "--hosts-dir says all about TLS: write it into HOST/hosts.toml, or leave --hosts-dir out"
         );
         // Who shows nothing is asked too: the daemon's error then says what was missing.
-        let known = Known { reference: reference.into(), credential: self.credential()? };
+        let known = Arc::new(Known { reference: reference.into(), credential: self.credential()? });
         let end = transfer::Registry {
             reference: reference.into(),
             host_dir: hosts.as_ref().map(Hosts::dir).or_else(|| self.hosts_dir.clone()).unwrap_or_default(),
@@ -121,9 +122,27 @@ impl Registry {
         scope: &Scope,
         work: impl Future<Output = Result<T>>,
     ) -> Result<T> {
-        let Some(hosts) = &self.hosts else { return self.answer(cx, scope, work).await };
+        self.prepared(self.answer(cx, scope, work)).await
+    }
+
+    /// Does work with the repository itself, without the daemon.
+    ///
+    /// # Errors
+    /// As [`Registry::answering`].
+    pub async fn directly<T>(
+        &self,
+        cx: &Context,
+        work: impl AsyncFnOnce(&dyn Repository) -> Result<T>,
+    ) -> Result<T> {
+        let access = Access { registry: self.end.clone(), credentials: Some(self.known.clone()) };
+        self.prepared(async { work(&*cx.services.registries.open(access).await?).await }).await
+    }
+
+    /// Does work while the directory is there that it needs.
+    async fn prepared<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let Some(hosts) = &self.hosts else { return work.await };
         hosts.make()?;
-        let done = self.answer(cx, scope, work).await;
+        let done = super::unless_interrupted(work).await;
         let removed = hosts.remove();
         let done = done?;
         removed?;
@@ -142,7 +161,7 @@ impl Registry {
             biased;
             done = &mut work => done,
             // No more questions. The transfer says what came of it, also of a stream that broke.
-            _ = client::answer_questions(&*stream, &self.known) => work.await,
+            _ = client::answer_questions(&*stream, &*self.known) => work.await,
         };
         stream.close().await;
         done

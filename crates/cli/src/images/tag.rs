@@ -40,9 +40,9 @@ impl Tag {
                 created_at,
                 updated_at,
             };
-            match cx.services.images.create(&cx.scope, image.clone(), None).await {
+            match cx.services.images.create(&cx.scope, image.clone(), cx.source_date).await {
                 Err(e) if e.is_already_exists() && self.force => {
-                    let update = Update { image, mask: Mask::default(), source_date: None };
+                    let update = Update { image, mask: Mask::default(), source_date: cx.source_date };
                     cx.services.images.update(&cx.scope, update).await?;
                 }
                 other => {

@@ -19,18 +19,33 @@ pub struct Unpacked {
     pub chain_id: Digest,
 }
 
-/// Unpacks what is not unpacked yet. `scope` holds a lease.
-pub async fn unpack(cx: &Context, scope: &Scope, name: &str, snapshotter: &str) -> Result<Unpacked> {
-    unpack_for(cx, scope, (name, snapshotter), &Matcher::only(&Platform::host(""))).await
+/// What to unpack, and how.
+pub struct Wanted<'a> {
+    /// The image.
+    pub name: &'a str,
+    /// The snapshotter.
+    pub snapshotter: &'a str,
+    /// Which of its manifests.
+    pub matcher: Matcher,
+    /// Bring every layer to the disk before it gets its name.
+    pub sync_fs: bool,
 }
 
-/// The same for the manifest that a matcher likes best.
-pub async fn unpack_for(
-    cx: &Context,
-    scope: &Scope,
-    (name, snapshotter): (&str, &str),
-    matcher: &Matcher,
-) -> Result<Unpacked> {
+impl<'a> Wanted<'a> {
+    /// An image for one platform, this machine's if none is given.
+    ///
+    /// # Errors
+    /// The text is no platform.
+    pub fn new(name: &'a str, snapshotter: &'a str, platform: Option<&str>) -> Result<Self> {
+        let platform = platform.map(Platform::parse).transpose()?.unwrap_or_else(|| Platform::host(""));
+        Ok(Self { name, snapshotter, matcher: Matcher::only(&platform), sync_fs: false })
+    }
+}
+
+/// Unpacks what is not unpacked yet. `scope` holds a lease.
+pub async fn unpack(cx: &Context, scope: &Scope, wanted: &Wanted<'_>) -> Result<Unpacked> {
+    let Wanted { name, snapshotter, matcher, sync_fs } = wanted;
+    let (name, snapshotter, sync_fs) = (*name, *snapshotter, *sync_fs);
     let image = cx.services.images.get(scope, name).await?;
     let chosen = tree::choose_for(cx, (name, &image.target), matcher).await?;
     let layers = &chosen.manifest.layers;
@@ -46,7 +61,7 @@ pub async fn unpack_for(
     let snapshots = cx.snapshotter(snapshotter);
     let mut parent = String::new();
     for ((layer, diff_id), chain_id) in layers.iter().zip(diff_ids).zip(&chain) {
-        let step = Layer { cx, scope, snapshots: &*snapshots, descriptor: layer, diff_id, chain_id };
+        let step = Layer { cx, scope, snapshots: &*snapshots, descriptor: layer, diff_id, chain_id, sync_fs };
         step.ensure(&parent).await.with_context(|| format!("unpack layer {}", layer.digest))?;
         parent = chain_id.to_string();
     }
@@ -61,6 +76,7 @@ struct Layer<'a> {
     descriptor: &'a Descriptor,
     diff_id: &'a Digest,
     chain_id: &'a Digest,
+    sync_fs: bool,
 }
 
 impl Layer<'_> {
@@ -96,7 +112,8 @@ impl Layer<'_> {
 
     async fn fill(&self, key: &str, mounts: Vec<model::Mount>) -> Result<Committed> {
         let diff = target(self.descriptor);
-        let apply = model::diff::Apply { diff, mounts, ..model::diff::Apply::default() };
+        let apply =
+            model::diff::Apply { diff, mounts, sync_fs: self.sync_fs, ..model::diff::Apply::default() };
         let applied = self.cx.services.diff.apply(self.scope, apply).await?;
         ensure!(
             applied.digest == self.diff_id.to_string(),

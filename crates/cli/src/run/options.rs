@@ -155,6 +155,9 @@ pub struct Options {
     /// The snapshotter's name.
     #[arg(long, env = "CONTAINERD_SNAPSHOTTER", default_value = "overlayfs")]
     snapshotter: String,
+    /// The image for this platform instead of the machine's.
+    #[arg(long)]
+    platform: Option<String>,
     /// Labels for its snapshot, key=value.
     #[arg(long)]
     snapshotter_label: Vec<String>,
@@ -269,7 +272,8 @@ impl Options {
     }
 
     async fn image(&self, cx: &Context, scope: &Scope, name: &str) -> Result<Root> {
-        let Unpacked { image, config, chain_id } = images::unpack(cx, scope, name, &self.snapshotter).await?;
+        let wanted = images::Wanted::new(name, &self.snapshotter, self.platform.as_deref())?;
+        let Unpacked { image, config, chain_id } = images::unpack(cx, scope, &wanted).await?;
         let mut labels = config.config.labels.clone();
         labels.extend(image.labels);
         labels.retain(|key, _| !model::labels::is_reserved(key));

@@ -24,7 +24,7 @@ pub struct Diff {
     #[arg(long)]
     label: Vec<String>,
     /// Let no time in the layer be later; seconds since 1970.
-    #[arg(long, env = "SOURCE_DATE_EPOCH", value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS")]
     source_date: Option<i64>,
     /// The snapshot: what it adds to its parent is written.
     #[arg(value_name = "A")]
@@ -79,7 +79,7 @@ impl Diff {
             media_type: self.media_type.clone(),
             reference: self.r#ref.clone(),
             labels,
-            source_date: self.source_date.map(|seconds| Timestamp { seconds, nanos: 0 }),
+            source_date: self.source_date.map(|seconds| Timestamp { seconds, nanos: 0 }).or(cx.source_date),
         };
         let layer = cx.services.diff.compare(scope, compare).await?;
         content::copy(cx, &layer.parse_digest()?, &mut stdout()).await

@@ -23,7 +23,7 @@ pub struct Exec {
     /// Do not wait for it.
     #[arg(long, short)]
     detach: bool,
-    /// Further environment, KEY=value.
+    /// Environment beside or instead of the container's, KEY=value.
     #[arg(long)]
     env: Vec<String>,
     /// name|uid[:group|gid] to run as.
@@ -87,7 +87,7 @@ impl Exec {
             (true, Some((width, height))) => Some(ConsoleSize { width: width.into(), height: height.into() }),
             _ => None,
         };
-        process.env.extend(self.env.iter().cloned());
+        process.env = spec::merged_env(process.env, &self.env);
         if let Some(cwd) = &self.cwd {
             process.cwd.clone_from(cwd);
         }

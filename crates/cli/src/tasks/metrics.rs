@@ -7,6 +7,9 @@ use output::Table;
 /// Show a task's statistics.
 #[derive(Debug, clap::Args)]
 pub struct Metrics {
+    /// How to print: table or json.
+    #[arg(long, value_enum)]
+    format: Option<Output>,
     /// The container.
     container: String,
 }
@@ -19,7 +22,7 @@ impl Metrics {
             bail!("task {} has no statistics", self.container);
         };
         let Some(data) = &metric.data else { bail!("task {} sent statistics without data", self.container) };
-        if cx.output == Output::Json {
+        if self.format.unwrap_or(cx.output) == Output::Json {
             output::json(&client::words::json(data))?;
             return Ok(0);
         }

@@ -7,19 +7,27 @@ use model::tasks::{Exit, Kill, Resize};
 use rustix::process::Signal as Number;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// The signals that are passed on. Those that stop or continue this process, that tell of its own faults, or that
-/// the kernel sends for its own reasons stay here.
-const FORWARDED: [Number; 9] = [
-    Number::HUP,
-    Number::INT,
-    Number::QUIT,
-    Number::USR1,
-    Number::USR2,
-    Number::ALARM,
-    Number::TERM,
-    Number::CONT,
-    Number::WINCH,
+/// The signals that are not passed on: those that stop this process, that tell of its own faults, or that the kernel
+/// sends it for its own reasons.
+const KEPT: [Number; 15] = [
+    Number::ILL,
+    Number::TRAP,
+    Number::ABORT,
+    Number::BUS,
+    Number::FPE,
+    Number::KILL,
+    Number::SEGV,
+    Number::PIPE,
+    Number::CHILD,
+    Number::STOP,
+    Number::TSTP,
+    Number::TTIN,
+    Number::TTOU,
+    Number::URG,
+    Number::SYS,
 ];
+/// The first signal that has only a number, and the last.
+const REAL_TIME: std::ops::RangeInclusive<i32> = 34..=64;
 
 /// A process of a task.
 #[derive(Clone, Copy)]
@@ -166,11 +174,9 @@ impl Signals {
     /// # Errors
     /// No descriptors are left.
     pub fn listen() -> std::io::Result<Self> {
-        let each = |number: Number| {
-            let number = number.as_raw();
-            Ok((number, signal(SignalKind::from_raw(number))?))
-        };
-        Ok(Self(FORWARDED.into_iter().map(each).collect::<std::io::Result<_>>()?))
+        let each = |number: i32| Ok((number, signal(SignalKind::from_raw(number))?));
+        let named = (1..32).filter(|number| !KEPT.iter().any(|kept| kept.as_raw() == *number));
+        Ok(Self(named.chain(REAL_TIME).map(each).collect::<std::io::Result<_>>()?))
     }
 
     async fn next(&mut self) -> i32 {

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use e2e::image::digest_of;
-use e2e::registry::Registry;
+use e2e::registry::{PASSWORD, Registry, Settings, USERNAME};
 use e2e::samples::{self, BUSYBOX};
 use e2e::{Client, Daemon, Finished, Kind};
 use serde_json::{Value, json};
@@ -12,6 +12,7 @@ scenarios!(
     labels_and_removals,
     edits,
     fetches,
+    objects,
     references_pruned,
     snapshots_made_and_committed,
     snapshots_told_of,
@@ -133,7 +134,7 @@ fn edits(daemon: Daemon) -> Result<()> {
     daemon.finish()
 }
 
-/// `content fetch`: an image, packed; of parts of images nothing, and `gantry` says so.
+/// `content fetch`: an image, packed; without its layers it is not to be had from `gantry`, which says so.
 fn fetches(daemon: Daemon) -> Result<()> {
     let registry = Registry::start()?;
     let archive = samples::busybox(BUSYBOX)?;
@@ -152,10 +153,42 @@ fn fetches(daemon: Daemon) -> Result<()> {
     daemon.refuses(&[FETCH, &["--platform", "no/such/thing/at/all", &one]].concat(), &[])?;
     if daemon.whose_client() == Client::Gantry {
         daemon.refuses(&[FETCH, &["--metadata-only", &one]].concat(), &["--metadata-only is not offered"])?;
-        for verb in ["fetch-object", "fetch-blob", "push-object"] {
-            daemon.refuses(&["content", verb, "--plain-http", &one, "x"], &[verb, "is not offered"])?;
-        }
     }
+    daemon.finish()
+}
+
+/// `content fetch-object`, `fetch-blob` and `push-object`: the same bytes whoever asks, and the same image there.
+fn objects(daemon: Daemon) -> Result<()> {
+    let registry = Registry::start_with(&Settings { passwords: true, ..Settings::default() })?;
+    let archive = samples::busybox(BUSYBOX)?;
+    registry.fill(&archive, "team/one:1")?;
+    let (one, two) = (registry.reference("team/one:1"), registry.reference("team/two:2"));
+    let ada = format!("{USERNAME}:{PASSWORD}");
+    let with = |verb: &str, words: &[&str]| {
+        let flags = ["content", verb, "--plain-http", "--user", &ada];
+        daemon.client(&[&flags[..], words].concat())
+    };
+    let digest = archive.manifest()["digest"].as_str().unwrap_or_default();
+    let bytes =
+        |digest: &str| archive.blobs.iter().find(|blob| blob.digest == digest).map(|blob| blob.bytes.clone());
+    let object = with("fetch-object", &[&one, "x"]).succeed()?;
+    ensure!(Some(&object.bytes) == bytes(digest).as_ref(), "{object}");
+    let layer = &archive.blobs[0];
+    let blob = with("fetch-blob", &[&one, &layer.digest]).succeed()?;
+    ensure!(blob.bytes == layer.bytes, "{} bytes", blob.bytes.len());
+    let media_type = "application/vnd.oci.image.manifest.v1+json";
+    let manifest = with("fetch-blob", &["--media-type", media_type, &one, digest]).succeed()?;
+    ensure!(manifest.bytes == object.bytes, "{manifest}");
+    with("fetch-blob", &[&one, NOTHING]).refuse(&[NOTHING])?;
+    daemon
+        .refuses(&["content", "fetch-object", "--plain-http", &one, "x"], &["no basic auth credentials"])?;
+
+    daemon.import(&archive)?;
+    for blob in archive.blobs.iter().filter(|blob| blob.digest != digest) {
+        with("push-object", &[&two, &blob.digest, "application/octet-stream"]).succeed()?;
+    }
+    with("push-object", &[&two, digest, media_type]).succeed()?.says(&["Pushed", digest])?;
+    ensure!(with("fetch-object", &[&two, "x"]).succeed()?.bytes == object.bytes);
     daemon.finish()
 }
 
