@@ -56,7 +56,7 @@ fn running_out_of_memory(daemon: Daemon) -> Result<()> {
     let mut events = daemon.events()?;
     daemon.ok(&["run", "-d", "--memory-limit", "20000000", BUSYBOX, "one", "tail", "/dev/zero"])?;
     events.line_with(&["/tasks/oom", "\"one\""])?;
-    events.line_with(&["/tasks/exit", "\"one\"", "137"])?;
+    events.line_with(&["/tasks/exit", "\"one\"", "\"exit_status\":137"])?;
     daemon.client(&["tasks", "rm", "one"]).run()?.warns("137")?;
     daemon.ok(&["containers", "rm", "one"])?;
     daemon.nothing_since(&before)?;

@@ -366,7 +366,7 @@ fn a_shim_dies_while_the_daemon_is_away() -> Result<()> {
     end(shim, Signal::KILL)?;
     daemon.launch()?;
     let mut events = daemon.follow(&["events"])?;
-    events.line_with(&["/tasks/exit", "\"one\"", "137"])?;
+    events.line_with(&["/tasks/exit", "\"one\"", "\"exit_status\":137"])?;
     events.line_with(&["/tasks/delete", "\"one\""])?;
     ensure!(daemon.ok(&["tasks", "ls"])?.row("one").is_err(), "it is still listed");
     ensure!(daemon.task_pid("bystander")? == bystander);

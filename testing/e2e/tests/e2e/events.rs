@@ -16,7 +16,7 @@ fn of_a_containers_life(daemon: Daemon) -> Result<()> {
     daemon.ok(&["tasks", "resume", "one"])?;
     let pid = daemon.task_pid("one")?;
     daemon.ok(&["tasks", "kill", "-s", "SIGKILL", "one"])?;
-    events.line_with(&["/tasks/exit", "\"one\"", "137"])?;
+    events.line_with(&["/tasks/exit", "\"one\"", "\"exit_status\":137"])?;
     daemon.client(&["tasks", "rm", "one"]).run()?;
     daemon.ok(&["containers", "rm", "one"])?;
     events.line_with(&["/containers/delete"])?;

@@ -87,7 +87,7 @@ fn a_shim_is_killed(daemon: Daemon) -> Result<()> {
     daemon.ok(&["tasks", "start", "-d", "one"])?;
     let shim = daemon.shim_pid("one")?;
     Program::new("kill").args(["-KILL", &shim.to_string()]).succeed()?;
-    events.line_with(&["/tasks/exit", "\"one\"", "137"])?;
+    events.line_with(&["/tasks/exit", "\"one\"", "\"exit_status\":137"])?;
     events.line_with(&["/tasks/delete", "\"one\""])?;
     let listed = daemon.ok(&["tasks", "ls"])?;
     ensure!(listed.row("one").is_err() && listed.row("bystander").is_ok(), "{listed}");

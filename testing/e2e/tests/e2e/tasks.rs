@@ -39,7 +39,7 @@ fn a_task_and_its_life(daemon: Daemon) -> Result<()> {
     daemon.refuses(&["containers", "rm", "one"], &["one"])?;
     daemon.refuses(&["run", "-d", BUSYBOX, "one", "true"], &["already exists"])?;
     daemon.ok(&["tasks", "kill", "-s", "SIGKILL", "one"])?;
-    events.line_with(&["/tasks/exit", "\"one\"", "137"])?;
+    events.line_with(&["/tasks/exit", "\"one\"", "\"exit_status\":137"])?;
     ensure!(daemon.ok(&["tasks", "ls"])?.row("one")?.last() == Some(&"STOPPED"));
     daemon.client(&["tasks", "rm", "one"]).run()?;
     ensure!(daemon.ok(&["tasks", "ls"])?.rows().is_empty());
@@ -84,6 +84,9 @@ fn exec(daemon: Daemon) -> Result<()> {
     )?;
     let lines = ran.lines();
     ensure!(lines[..2] == ["hello", "sleep 1000"] && lines[2] == lines[3], "{ran}");
+    let environment = "tr '\\0' '\\n' < /proc/$$/environ | grep GREETING";
+    let ran = exec("f", &["--env", "GREETING=bye"], environment)?.with_code(0)?;
+    ensure!(ran.stdout == "GREETING=bye\n", "{ran}");
     let missing = daemon.client(&["tasks", "exec", "--exec-id", "e", "one", "/no/such"]).run()?;
     ensure!(missing.code != 0 && missing.stderr.contains("/no/such"), "{missing}");
     ensure!(exec("e", &[], "echo the same id again")?.with_code(0)?.stdout == "the same id again\n");
