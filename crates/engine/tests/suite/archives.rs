@@ -17,6 +17,7 @@ use oci::{Descriptor, Digest, Platform, media_type};
 use serde_json::json;
 use std::collections::VecDeque;
 use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -32,6 +33,7 @@ struct Line {
     sends: Mutex<VecDeque<Message>>,
     then: Then,
     got: Mutex<Vec<u8>>,
+    is_closed: AtomicBool,
 }
 
 #[async_trait]
@@ -51,7 +53,9 @@ impl Stream for Line {
         }
     }
 
-    async fn close(&self) {}
+    async fn close(&self) {
+        self.is_closed.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Runs a transfer over a stream called `s`; what cannot be over soon is a failure.
@@ -67,13 +71,15 @@ async fn run(world: &World, line: Line, request: Request) -> (Result<()>, Vec<u8
     let transfers = transfers(world, streams);
     let work = transfers.transfer(&world.scope, request);
     let done = tokio::time::timeout(Duration::from_secs(30), work).await.expect("an answer");
+    assert!(line.is_closed.load(Ordering::Relaxed), "the stream is left open");
     let got = line.got.lock().expect("no panic holds it").clone();
     (done, got)
 }
 
 async fn import(world: &World, bytes: &[u8], then: Then, store: ImageStore) -> Result<()> {
     let sends = bytes.chunks(32 << 10).map(|piece| Message::Data(Bytes::copy_from_slice(piece))).collect();
-    let line = Line { sends: Mutex::new(sends), then, got: Mutex::default() };
+    let line =
+        Line { sends: Mutex::new(sends), then, got: Mutex::default(), is_closed: AtomicBool::default() };
     let source = Endpoint::Import(Import { stream: "s".into(), ..Import::default() });
     let request = Request { source, destination: Endpoint::ImageStore(Box::new(store)), progress: None };
     run(world, line, request).await.0
@@ -259,7 +265,12 @@ async fn the_host_s_platform_goes_out() {
     world.engine.images.create(&world.scope, image, None).await.expect("made");
 
     let sends = (0..64).map(|_| Message::Window(1 << 20)).collect();
-    let line = Line { sends: Mutex::new(sends), then: Then::Silence, got: Mutex::default() };
+    let line = Line {
+        sends: Mutex::new(sends),
+        then: Then::Silence,
+        got: Mutex::default(),
+        is_closed: AtomicBool::default(),
+    };
     let request = Request {
         source: Endpoint::ImageStore(Box::new(named("h/a:1"))),
         destination: Endpoint::Export(Export { stream: "s".into(), ..Export::default() }),

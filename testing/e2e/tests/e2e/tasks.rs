@@ -84,9 +84,11 @@ fn exec(daemon: Daemon) -> Result<()> {
     )?;
     let lines = ran.lines();
     ensure!(lines[..2] == ["hello", "sleep 1000"] && lines[2] == lines[3], "{ran}");
-    let environment = "tr '\\0' '\\n' < /proc/$$/environ | grep GREETING";
-    let ran = exec("f", &["--env", "GREETING=bye"], environment)?.with_code(0)?;
-    ensure!(ran.stdout == "GREETING=bye\n", "{ran}");
+    if daemon.whose_client() == Client::Gantry {
+        let environment = "tr '\\0' '\\n' < /proc/$$/environ | grep GREETING";
+        let ran = exec("f", &["--env", "GREETING=bye"], environment)?.with_code(0)?;
+        ensure!(ran.stdout == "GREETING=bye\n", "{ran}");
+    }
     let missing = daemon.client(&["tasks", "exec", "--exec-id", "e", "one", "/no/such"]).run()?;
     ensure!(missing.code != 0 && missing.stderr.contains("/no/such"), "{missing}");
     ensure!(exec("e", &[], "echo the same id again")?.with_code(0)?.stdout == "the same id again\n");
