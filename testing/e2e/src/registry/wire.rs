@@ -12,11 +12,11 @@ use anyhow::{Result, ensure};
 struct State {
     /// Bytes that came back so far.
     carried: usize,
-    /// Carry no more than this.
+    /// Each connection carries no more than this.
     limit: Option<usize>,
     /// Connections made so far.
     connections: usize,
-    /// Connections stand at the limit.
+    /// A connection stands at the limit.
     stands: bool,
     ends: bool,
 }
@@ -60,14 +60,15 @@ impl Wire {
         self.shared.0.lock().unwrap_or_else(PoisonError::into_inner).carried
     }
 
-    /// Stands still once this many bytes came back in all; `None` lets everything through again.
+    /// A connection stands still once this many bytes came back by it, so that only what is larger stops half way; `None`
+    /// lets everything through again.
     pub fn limit(&self, bytes: Option<usize>) {
         let mut state = self.shared.0.lock().unwrap_or_else(PoisonError::into_inner);
         (state.limit, state.stands) = (bytes, false);
         self.shared.1.notify_all();
     }
 
-    /// Waits until it stands still.
+    /// Waits until a connection stands still.
     pub fn wait_until_it_stands(&self) -> Result<()> {
         self.wait(|state| state.stands)
     }
@@ -109,12 +110,14 @@ fn carry(client: TcpStream, address: &str, shared: &(Mutex<State>, Condvar)) -> 
     });
     let (mut from, mut to) = (server, client);
     let mut buffer = [0; 16 << 10];
+    let mut carried = 0;
     loop {
-        let room = wait_for_room(shared, buffer.len());
+        let room = wait_for_room(shared, carried, buffer.len());
         let length = from.read(&mut buffer[..room])?;
         if length == 0 {
             break;
         }
+        carried += length;
         shared.0.lock().unwrap_or_else(PoisonError::into_inner).carried += length;
         to.write_all(&buffer[..length])?;
     }
@@ -123,11 +126,11 @@ fn carry(client: TcpStream, address: &str, shared: &(Mutex<State>, Condvar)) -> 
     Ok(())
 }
 
-/// How many bytes may be carried now; waits until it is one at least.
-fn wait_for_room((state, changed): &(Mutex<State>, Condvar), most: usize) -> usize {
+/// How many bytes a connection may carry now; waits until it is one at least.
+fn wait_for_room((state, changed): &(Mutex<State>, Condvar), carried: usize, most: usize) -> usize {
     let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
     loop {
-        let room = state.limit.map_or(most, |limit| limit.saturating_sub(state.carried).min(most));
+        let room = state.limit.map_or(most, |limit| limit.saturating_sub(carried).min(most));
         if room > 0 || state.ends {
             return room.max(1);
         }
