@@ -62,13 +62,19 @@ pub fn version() -> Result<Version> {
 }
 
 impl Cgroup {
+    /// The group at a path as [`Cgroup::create`] takes it; it is neither made nor looked for.
+    pub fn named(path: &str) -> Result<Self> {
+        let host = Host::get()?;
+        Ok(Self { version: host.mode, nodes: nodes_at(host, path)? })
+    }
+
     /// Makes the group. `path` is counted from the mount points; without a slash in front from the caller's own group, or
     /// in version 2 from the one above, as one with processes may not limit groups below it.
     ///
     /// A group that exists is taken if it has no processes. On failure what was made is removed.
     pub fn create(path: &str) -> Result<Self> {
         let host = Host::get()?;
-        let group = Self { version: host.mode, nodes: nodes_at(host, path)? };
+        let group = Self::named(path)?;
         let mut new = Vec::new();
         for node in &group.nodes {
             match group.make(node, host) {

@@ -93,6 +93,7 @@ impl Create<'_> {
         let starting = |error: Error| error.during("unable to start container process");
         let applying = |error: Error| starting(error.during("unable to apply cgroup configuration"));
         let path = bundle.cgroup_path(self.id, &self.flags)?;
+        directory.plan_cgroup(&Cgroup::named(&path).map_err(|e| applying(e.into()))?)?;
         let cgroup = trace::during("runtime.make-cgroups", self.id, || Cgroup::create(&path))
             .map_err(|e| applying(e.into()))?;
         let limiting = trace::begin();

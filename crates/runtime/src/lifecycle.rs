@@ -100,7 +100,8 @@ pub fn delete(root: &Path, id: &str, deletion: Deletion) -> Result<()> {
         Ok(record) => record,
         // A create that was cut off leaves a directory without a record.
         Err(error) if error.kind() == Kind::NotFound && deletion == Deletion::Force => {
-            return directory.remove();
+            let removed = directory.remove_planned_cgroup();
+            return directory.remove().and(removed);
         }
         Err(error) => return Err(error),
     };

@@ -145,9 +145,30 @@ impl Directory {
         self.path.join("state.json")
     }
 
+    fn planned_cgroup(&self) -> PathBuf {
+        self.path.join("cgroup.json")
+    }
+
+    /// Notes which control group is about to be made: should the creation be cut off before there is a record, a deletion
+    /// finds it here.
+    pub fn plan_cgroup(&self, cgroup: &Cgroup) -> Result<()> {
+        let path = self.planned_cgroup();
+        let text = serde_json::to_vec(&cgroup.paths()).map_err(|error| Error::unknown(error.to_string()))?;
+        std::fs::write(&path, text).map_err(|error| from_io("write", &path, &error))
+    }
+
+    /// Removes the control group of a creation that was cut off. Its first process ends by itself without the one that
+    /// made it. Whatever else is in that group is not ours.
+    pub fn remove_planned_cgroup(&self) -> Result<()> {
+        // One that was not written whole is of a group that was not made.
+        let text = std::fs::read(self.planned_cgroup()).unwrap_or_default();
+        let Ok(paths) = serde_json::from_slice(&text) else { return Ok(()) };
+        Ok(Cgroup::load(&paths)?.remove()?)
+    }
+
     /// Removes the files and the directory; what is not there is no error.
     pub fn remove(&self) -> Result<()> {
-        for file in [self.record(), self.fifo(), self.seccomp()] {
+        for file in [self.record(), self.planned_cgroup(), self.fifo(), self.seccomp()] {
             gone(&file, std::fs::remove_file(&file))?;
         }
         match std::fs::remove_dir(&self.path) {

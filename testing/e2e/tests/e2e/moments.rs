@@ -152,7 +152,6 @@ fn a_shim_is_killed() -> Result<()> {
 
 /// The same before the container's state is noted.
 #[test]
-#[ignore = "the control groups that the runtime has made by then are left: nothing names them yet"]
 fn a_shim_is_killed_early() -> Result<()> {
     killed(&[(&RUN, "shim.bootstrap one"), (&RUN, "job.mount-rootfs one")])
 }
