@@ -25,6 +25,8 @@ const CPU_SHARES: u64 = 1024;
 /// The label that says which signal stops a container.
 pub(crate) const STOP_SIGNAL: &str = "io.containerd.image.config.stop-signal";
 
+const NO_ID: &str = "container id must be provided";
+
 /// What a container is made of.
 #[derive(Debug, clap::Args)]
 #[group(skip)]
@@ -242,6 +244,7 @@ impl Options {
         let [id] = &self.words[..] else {
             bail!("with spec config file, only container id should be provided")
         };
+        ensure!(!id.is_empty(), NO_ID);
         let text = std::fs::read(path).with_context(|| format!("read {}", path.display()))?;
         serde_json::from_slice::<oci::runtime::Spec>(&text)
             .with_context(|| format!("spec {}", path.display()))?;
@@ -254,6 +257,7 @@ impl Options {
         let [source, id, args @ ..] = &self.words[..] else {
             bail!("image and container id are required: IMAGE ID [COMMAND]")
         };
+        ensure!(!id.is_empty(), NO_ID);
         ensure!(!source.starts_with('-'), "unknown flag {source:?}; --help shows those there are");
         let root = match self.rootfs {
             true => directory(source)?,
