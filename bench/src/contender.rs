@@ -13,14 +13,29 @@ use crate::{memory, pid, stage};
 /// How much is measured.
 #[derive(Debug, Clone, Copy)]
 pub struct Effort {
-    /// How often everybody has a turn.
+    /// How many rounds there are.
     pub rounds: usize,
-    /// Cycles and execs of a turn.
+    /// Cycles and execs of a round.
     pub cycles: usize,
     /// Containers that run at once when memory is measured.
     pub containers: usize,
     /// What the image that is pulled unpacks to, in bytes; 0 for none.
     pub image: usize,
+}
+
+/// What everybody does in turns.
+#[derive(Debug, Clone, Copy)]
+pub enum Turn {
+    /// A whole cycle.
+    Cycle,
+    /// A container to run execs in.
+    Stay,
+    /// An exec in it.
+    Exec,
+    /// Its end.
+    Leave,
+    /// Two seconds of four workers.
+    Workers,
 }
 
 /// One daemon under measurement.
@@ -53,20 +68,24 @@ impl Contender {
         Ok(self.column)
     }
 
-    /// A few cycles, a few execs, a few seconds of four workers.
-    pub async fn round(&mut self, effort: Effort) -> Result<()> {
-        for number in 0..effort.cycles {
-            let spent = self.peer.cycle(&format!("cycle-{number}")).await?;
-            self.column.add(Row::Cycle, spent);
+    /// One measurement.
+    pub async fn turn(&mut self, what: Turn) -> Result<()> {
+        match what {
+            Turn::Cycle => {
+                let spent = self.peer.cycle("cycle").await?;
+                self.column.add(Row::Cycle, spent);
+            }
+            Turn::Stay => self.peer.stay("host").await?,
+            Turn::Exec => {
+                let spent = self.peer.exec("host", "exec").await?;
+                self.column.add(Row::Exec, spent);
+            }
+            Turn::Leave => self.peer.leave("host").await?,
+            Turn::Workers => {
+                let rate = self.workers(Duration::from_secs(2)).await?;
+                self.column.add_number(Row::Workers, rate);
+            }
         }
-        self.peer.stay("host").await?;
-        for number in 0..effort.cycles {
-            let spent = self.peer.exec("host", &format!("exec-{number}")).await?;
-            self.column.add(Row::Exec, spent);
-        }
-        self.peer.leave("host").await?;
-        let rate = self.workers(Duration::from_secs(2)).await?;
-        self.column.add_number(Row::Workers, rate);
         Ok(())
     }
 

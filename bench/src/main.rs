@@ -15,7 +15,7 @@ mod stage;
 mod table;
 mod trace;
 
-use contender::{Contender, Effort};
+use contender::{Contender, Effort, Turn};
 use table::Column;
 
 const WHOLE: Effort = Effort { rounds: 6, cycles: 20, containers: 50, image: 1_760_000_000 };
@@ -71,10 +71,15 @@ async fn compare(effort: Effort, entrants: Vec<Entrant>) -> Result<()> {
     for (kind, dist, title) in entrants.clone() {
         contenders.push(Contender::enter(kind, dist, title).await.with_context(|| title.to_owned())?);
     }
-    for round in 0..effort.rounds {
-        for place in 0..contenders.len() {
-            let place = if round % 2 == 0 { place } else { contenders.len() - 1 - place };
-            contenders[place].round(effort).await?;
+    for _ in 0..effort.rounds {
+        let cycles = std::iter::repeat_n(Turn::Cycle, effort.cycles);
+        let execs = std::iter::repeat_n(Turn::Exec, effort.cycles);
+        let round = cycles.chain([Turn::Stay]).chain(execs).chain([Turn::Leave, Turn::Workers]);
+        for (number, turn) in round.enumerate() {
+            for place in 0..contenders.len() {
+                let place = if number % 2 == 0 { place } else { contenders.len() - 1 - place };
+                contenders[place].turn(turn).await?;
+            }
         }
     }
     for contender in &mut contenders {
