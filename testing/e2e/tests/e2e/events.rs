@@ -1,8 +1,8 @@
 //! Events: what is told, in which order, of a container's whole life.
 
 use anyhow::{Context, Result, ensure};
-use e2e::Daemon;
 use e2e::samples::BUSYBOX;
+use e2e::{Daemon, Kind};
 
 scenarios!(of_a_containers_life, of_an_image);
 
@@ -37,8 +37,13 @@ fn of_a_containers_life(daemon: Daemon) -> Result<()> {
     ];
     let mut last = 0;
     for topic in order {
-        let at =
-            topics.iter().position(|t| *t == topic).with_context(|| format!("no {topic}: {lines:#?}"))?;
+        let at = topics.iter().position(|t| *t == topic);
+        if (topic, at) == ("/tasks/delete", None) && daemon.kind() != Kind::Gantry {
+            // A fault of containerd (docs/differences.md): its shim may end before it has told of the deletion.
+            println!("the deletion was not told");
+            continue;
+        }
+        let at = at.with_context(|| format!("no {topic}: {lines:#?}"))?;
         ensure!(at >= last, "{topic} comes too early: {lines:#?}");
         last = at;
     }
