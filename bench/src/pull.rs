@@ -7,17 +7,19 @@ use e2e::image::{Archive, LAYER_GZIP, Layer, Recipe, digest_of};
 use e2e::registry::Registry;
 use e2e::samples::architecture;
 use e2e::tar::Tar;
-use e2e::{Daemon, Kind};
+use e2e::{Daemon, Kind, Start};
 
+use crate::Entrant;
+use crate::stage::{self, NewDisk};
 use crate::table::{Column, Row};
-use crate::{Entrant, stage};
 
 const LAYERS: usize = 4;
 const LAYER_ZSTD: &str = "application/vnd.oci.image.layer.v1.tar+zstd";
 /// How often each image is pulled by each daemon.
 const TIMES: usize = 3;
 
-/// Pulls an image of `size` bytes, unpacked, with everybody in turns: fresh daemons, so that nobody finds anything.
+/// Pulls an image of `size` bytes, unpacked, with everybody in turns: fresh daemons on new file systems, so that nobody finds
+/// anything.
 pub fn compare(size: usize, entrants: &[Entrant]) -> Result<Vec<Column>> {
     let registry = Registry::start()?;
     for (name, media_type) in [("gzip", LAYER_GZIP), ("zstd", LAYER_ZSTD)] {
@@ -35,11 +37,14 @@ pub fn compare(size: usize, entrants: &[Entrant]) -> Result<Vec<Column>> {
         for place in 0..entrants.len() {
             let place = if time % 2 == 0 { place } else { entrants.len() - 1 - place };
             let (kind, dist, _) = &entrants[place];
-            let daemon = Daemon::start_with(stage::start(*kind, dist.clone()))?;
+            let disk = NewDisk::mount()?;
+            let root = Some(disk.path().to_owned());
+            let daemon = Daemon::start_with(Start { root, ..stage::start(*kind, dist.clone()) })?;
             for (row, name) in [(Row::PullGzip, "gzip"), (Row::PullZstd, "zstd")] {
                 columns[place].add_number(row, pull(&daemon, &registry, name)?.as_secs_f64());
             }
             daemon.finish()?;
+            disk.unmount()?;
         }
     }
     Ok(columns)

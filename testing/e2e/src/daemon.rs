@@ -56,6 +56,8 @@ pub struct Start {
     pub env: Vec<(&'static str, PathBuf)>,
     /// Below which folder its state goes, when not into the directory with the rest.
     pub state: Option<PathBuf>,
+    /// Below which folder its root goes, when not into the directory with the rest.
+    pub root: Option<PathBuf>,
 }
 
 /// A running daemon and its directory `<dir>/{root,state,s,sock,log,config.toml}`.
@@ -98,6 +100,7 @@ impl Start {
             log_level: "debug",
             env: Vec::new(),
             state: None,
+            root: None,
         }
     }
 }
@@ -231,11 +234,13 @@ impl Daemon {
         row.get(1).and_then(|p| p.parse().ok()).with_context(|| format!("no pid of {id}: {listed}"))
     }
 
-    /// The pid of the shim that serves a container.
+    /// The pid of the shim that serves a container: neither that of the process that starts it nor that of one it forks,
+    /// which have the same command line for a moment.
     pub fn shim_pid(&self, id: &str) -> Result<i32> {
         let (address, flag) = (format!("-address {} ", self.address().display()), format!("-id {id} "));
         let serves = |command: &str| command.contains(&address) && command.contains(&flag);
-        let shim = census::processes().find(|p| serves(&format!("{} ", p.command)));
+        let mut shims = census::processes().filter(|p| serves(&format!("{} ", p.command)));
+        let shim = shims.find(|p| census::leads_a_group(p.pid));
         Ok(shim.with_context(|| format!("no process with {address}{flag}"))?.pid)
     }
 
@@ -305,7 +310,7 @@ impl Daemon {
         };
         let mut command = Command::new(self.start.kind.program(&self.start.dist));
         command.args(["--log-level", self.start.log_level, "--config"]).arg(self.dir.join("config.toml"));
-        command.arg("--root").arg(self.dir.join("root")).arg("--state").arg(self.state());
+        command.arg("--root").arg(self.root()).arg("--state").arg(self.state());
         command.arg("--address").arg(self.address()).env("PATH", path);
         command.envs(self.start.env.iter().map(|(key, value)| (key, value)));
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
@@ -339,10 +344,15 @@ impl Daemon {
     }
 
     fn state(&self) -> PathBuf {
-        match &self.start.state {
-            Some(above) => above.join(&self.namespace),
-            None => self.dir.join("state"),
-        }
+        self.below(self.start.state.as_deref(), "state")
+    }
+
+    fn root(&self) -> PathBuf {
+        self.below(self.start.root.as_deref(), "root")
+    }
+
+    fn below(&self, other: Option<&Path>, name: &str) -> PathBuf {
+        other.map_or_else(|| self.dir.join(name), |above| above.join(&self.namespace))
     }
 
     fn write_config(&self) -> Result<()> {
@@ -398,7 +408,7 @@ impl Drop for Daemon {
     fn drop(&mut self) {
         if !self.finished {
             let log = self.log();
-            let lines: Vec<&str> = log.lines().collect();
+            let lines: Vec<&str> = log.lines().filter(|line| !line.contains("\"garbage collected\"")).collect();
             let from = lines.len().saturating_sub(80);
             eprintln!(
                 "--- end of the log of the daemon in {}:\n{}",
