@@ -125,12 +125,9 @@ pub struct Plugins {
     /// How shims are started.
     #[serde(rename = "io.containerd.shim.v1.manager")]
     pub shims: Shims,
-    /// The snapshotter that copies.
-    #[serde(rename = "io.containerd.snapshotter.v1.native")]
-    pub native: Snapshotter<Nothing>,
-    /// The overlayfs snapshotter.
-    #[serde(rename = "io.containerd.snapshotter.v1.overlayfs")]
-    pub overlayfs: Snapshotter<snapshot_overlay::Config>,
+    /// The snapshotters this daemon is built with.
+    #[serde(flatten)]
+    pub snapshots: crate::plugins::Snapshotters,
     /// The transfer service.
     #[serde(rename = "io.containerd.transfer.v1.local")]
     pub transfer: Transfer,

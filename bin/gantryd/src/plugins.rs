@@ -1,10 +1,38 @@
 //! The plugins this daemon is built with: one line each. Only here are implementations named.
 
-use crate::config::{Config, Snapshotter};
+use crate::config::{Config, Nothing, Snapshotter};
 use model::plugins::Kind;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+
+/// A line for each: name, section of the configuration file with the keys of its own, how it is opened.
+macro_rules! snapshotters {
+    ($($name:ident $section:literal $own:ty: $open:expr;)*) => {
+        /// The snapshotters' sections of `[plugins]`.
+        #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+        #[serde(default)]
+        pub struct Snapshotters {
+            $(
+                #[doc = concat!("`", $section, "`")]
+                #[serde(rename = $section)]
+                pub $name: Snapshotter<$own>,
+            )*
+        }
+
+        fn snapshotters(built: &mut Built, config: &Config) {
+            $(built.snapshots(config, (stringify!($name), &config.plugins.snapshots.$name), $open);)*
+        }
+    };
+}
+
+snapshotters! {
+    native "io.containerd.snapshotter.v1.native" Nothing:
+        |dir, _| Ok(Arc::new(snapshot_native::open(dir)?));
+    overlayfs "io.containerd.snapshotter.v1.overlayfs" snapshot_overlay::Config:
+        |dir, own| Ok(Arc::new(snapshot_overlay::open(dir, own.clone())?));
+}
 
 /// What was built, and what introspection is told of it.
 #[derive(Default)]
@@ -24,11 +52,7 @@ pub struct Built {
 pub fn build(config: &Config) -> anyhow::Result<Built> {
     let mut built = Built::default();
     built.note(Kind::Content, "content", Ok(Vec::new()));
-    let sections = &config.plugins;
-    built.snapshots(config, ("native", &sections.native), |dir, _| Ok(Arc::new(snapshot_native::open(dir)?)));
-    built.snapshots(config, ("overlayfs", &sections.overlayfs), |dir, own| {
-        Ok(Arc::new(snapshot_overlay::open(dir, own.clone())?))
-    });
+    snapshotters(&mut built, config);
     built.differ(config, "walking", || {
         Ok(Arc::new(diff_walking::Walking::new(config.root.join("tmpmounts"))))
     });
@@ -155,7 +179,7 @@ mod tests {
     fn each_snapshotter_has_its_own_directory() {
         let dir = tempfile::tempdir().expect("dir");
         let mut config = Config { root: dir.path().join("root"), ..Config::default() };
-        config.plugins.overlayfs.root_path = dir.path().join("elsewhere").display().to_string();
+        config.plugins.snapshots.overlayfs.root_path = dir.path().join("elsewhere").display().to_string();
         build(&config).expect("built");
         assert!(dir.path().join("root/io.containerd.snapshotter.v1.native").is_dir());
         assert!(dir.path().join("elsewhere").is_dir());

@@ -31,7 +31,7 @@ fn own_versions(owner: &Crate) -> Vec<String> {
     for section in ["dependencies", "dev-dependencies", "build-dependencies"] {
         for (name, value) in owner.manifest.get(section).and_then(toml::Value::as_table).into_iter().flatten()
         {
-            if !inherits(value) {
+            if !inherits(value) && !(owner.dir.starts_with("bin") && is_plugin(value)) {
                 findings.push(format!("{}: {name} does not say `workspace = true`", owner.dir.display()));
             }
         }
@@ -46,6 +46,12 @@ fn own_versions(owner: &Crate) -> Vec<String> {
         findings.push(format!("{}: lints do not come from the workspace", owner.dir.display()));
     }
     findings
+}
+
+/// A plugin is named by its folder where it is built in, and nowhere else.
+fn is_plugin(value: &toml::Value) -> bool {
+    let path = value.get("path").and_then(toml::Value::as_str);
+    path.is_some_and(|path| path.starts_with("../../plugins/")) && value.get("version").is_none()
 }
 
 fn missing_files(owner: &Crate, files: &[PathBuf]) -> Vec<String> {

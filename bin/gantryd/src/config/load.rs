@@ -248,7 +248,7 @@ mod tests {
             "temp",
         ];
         assert_eq!(loaded.warnings, keys.map(|key| format!("Ignoring unknown key in TOML: {key}")));
-        let overlayfs = loaded.config.plugins.overlayfs;
+        let overlayfs = loaded.config.plugins.snapshots.overlayfs;
         assert_eq!(
             (overlayfs.root_path.as_str(), &overlayfs.own.mount_options[..]),
             ("/o", &["index=off".to_owned()][..])
