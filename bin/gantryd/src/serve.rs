@@ -4,7 +4,8 @@ use crate::flight::Flights;
 use crate::socket::Socket;
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
-use model::events::{Envelope, Events};
+use engine::events::Exchange;
+use model::events::Envelope;
 use shims::Shims;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -67,7 +68,7 @@ impl Stream for Incoming {
 ///
 /// # Errors
 /// The listener fails.
-pub async fn ttrpc(mut socket: Socket, events: Arc<dyn Events>, shims: Shims, stop: Stop) -> Result<()> {
+pub async fn ttrpc(mut socket: Socket, events: Arc<Exchange>, shims: Shims, stop: Stop) -> Result<()> {
     let listener = socket.listener.take().context("the socket is served already")?;
     let server = ttrpc::server::Server::default().unary(
         events_methods::SERVICE,
@@ -77,18 +78,15 @@ pub async fn ttrpc(mut socket: Socket, events: Arc<dyn Events>, shims: Shims, st
     server.serve(listener, stopped(stop)).await.context("serve shims")
 }
 
-async fn forward(events: Arc<dyn Events>, shims: Shims, body: Bytes) -> Result<Bytes, ttrpc::Status> {
+async fn forward(events: Arc<Exchange>, shims: Shims, body: Bytes) -> Result<Bytes, ttrpc::Status> {
     let step = kernel::trace::begin();
     let request =
         ForwardRequest::decode(body).map_err(|e| ttrpc::Status::new(ttrpc::Code::Internal, e.to_string()))?;
-    let forwarded = async {
-        let envelope = Envelope::try_from(request)?;
-        if shims.observe(&envelope) {
-            events.forward(envelope).await?;
-        }
-        Ok::<_, model::Error>(())
-    };
-    forwarded.await.map_err(|e| wire::status::to_ttrpc(&e))?;
+    let passed = Envelope::try_from(request).and_then(|envelope| {
+        // Nothing, when it is not to be told any more.
+        shims.pass(envelope, |envelope| events.pass_on(envelope)).unwrap_or(Ok(()))
+    });
+    passed.map_err(|e| wire::status::to_ttrpc(&e))?;
     step.end("daemon.event", "");
     Ok(Bytes::new())
 }

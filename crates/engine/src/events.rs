@@ -69,6 +69,17 @@ impl Exchange {
         self.lock().clear();
     }
 
+    /// Passes an envelope on unchanged, see [`Events::forward`].
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a bad topic or namespace.
+    pub fn pass_on(&self, envelope: Envelope) -> Result<()> {
+        ids::validate(&envelope.namespace).map_err(|e| e.during("event envelope has invalid namespace"))?;
+        validate_topic(&envelope.topic)?;
+        self.deliver(envelope);
+        Ok(())
+    }
+
     fn deliver(&self, envelope: Envelope) {
         let envelope = Arc::new(envelope);
         let view = View { envelope: &envelope, codec: &*self.codec, payload: OnceCell::new() };
@@ -102,10 +113,7 @@ impl Events for Exchange {
     }
 
     async fn forward(&self, envelope: Envelope) -> Result<()> {
-        ids::validate(&envelope.namespace).map_err(|e| e.during("event envelope has invalid namespace"))?;
-        validate_topic(&envelope.topic)?;
-        self.deliver(envelope);
-        Ok(())
+        self.pass_on(envelope)
     }
 
     async fn subscribe(&self, filters: &[String]) -> Result<Box<dyn Subscription>> {

@@ -82,6 +82,11 @@ impl Channel {
         self.client.closed().await;
     }
 
+    /// Whether the connection is gone.
+    pub(crate) fn is_closed(&self) -> bool {
+        *self.client.watch_closed().borrow()
+    }
+
     /// Makes one call.
     pub(crate) async fn call<Q, A>(&self, call: Call<'_, Q>) -> Answer<A>
     where

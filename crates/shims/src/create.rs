@@ -5,7 +5,6 @@
 use crate::bootstrap::{Endpoint, Start};
 use crate::bundle::{self, Bundle};
 use crate::connect::{Call, Channel, Failure};
-use crate::exits::Exits;
 use crate::log::Log;
 use crate::options;
 use crate::shim::{Life, Shim};
@@ -154,7 +153,7 @@ impl Inner {
                 binary,
                 channel,
                 address: endpoint.address,
-                exits: Exits::default(),
+                exits: Arc::default(),
                 waits: Waits::default(),
                 life: watch::Sender::new(Life::Live),
             });

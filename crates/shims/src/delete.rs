@@ -28,17 +28,19 @@ impl Inner {
             }
         };
         if shim.leave() {
-            self.take_down(&shim).await;
+            let end = exit.as_ref().ok().cloned().or_else(|| shim.exits.told());
+            self.take_down(&shim, end).await;
         } else {
             shim.gone().await;
         }
         exit
     }
 
-    /// Ends the shim, takes the bundle out of sight, frees the name. The shim is `Leaving`. A bundle that cannot be taken
-    /// away keeps nobody from learning the exit: it is logged, and the next start finds it.
-    pub(crate) async fn take_down(&self, shim: &Arc<Shim>) {
-        let end = async {
+    /// Ends the shim, takes the bundle out of sight, tells of the end if the shim has not, frees the name. The shim is
+    /// `Leaving`. A bundle that cannot be taken away keeps nobody from learning the exit: it is logged, and the next
+    /// start finds it.
+    pub(crate) async fn take_down(self: &Arc<Self>, shim: &Arc<Shim>, end: Option<Exit>) {
+        let shut_down = async {
             if shim.binary.is_some() {
                 shim.shut_down(self).await;
             }
@@ -49,7 +51,7 @@ impl Inner {
             blocking(move || bundle.hide()).await
         };
         let step = kernel::trace::begin();
-        let (mut hidden, ()) = tokio::join!(hide, end);
+        let (mut hidden, ()) = tokio::join!(hide, shut_down);
         step.end("daemon.end-shim-and-bundle", &shim.id);
         if hidden.is_err() {
             // The shim may have mounted something with its last breath.
@@ -59,9 +61,44 @@ impl Inner {
         match hidden {
             // Only now that the shim is gone, so that it writes nothing more into it.
             Ok(hidden) => self.remove_later(hidden),
-            Err(error) => tracing::error!(task = shim.label(), %error, "failed to delete bundle"),
+            Err(error) => {
+                tracing::error!(task = shim.label(), %error, "failed to delete bundle");
+                if let Some(end) = &end {
+                    self.mark_deleted(&shim.bundle, end);
+                }
+            }
+        }
+        if let Some(end) = end.filter(|_| !shim.exits.is_deleted()) {
+            self.see_off(shim, end);
         }
         self.table.remove(&shim.namespace, &shim.id);
         shim.life.send_replace(Life::Gone);
+    }
+
+    /// Sees to it that a deletion is told that the shim has not told so far. One that is gone will not, and one that
+    /// goes on, for other tasks, has a while to do so.
+    fn see_off(self: &Arc<Self>, shim: &Arc<Shim>, end: Exit) {
+        self.departed.add(shim);
+        let (inner, shim) = (Arc::clone(self), Arc::clone(shim));
+        if shim.channel.is_closed() {
+            return inner.conclude(&shim, &end);
+        }
+        let limit = self.setup.limits.call;
+        self.spawn(async move {
+            let told = async {
+                tokio::select! {
+                    () = shim.exits.deleted() => {}
+                    () = shim.channel.closed() => {}
+                }
+            };
+            // However it ends: who has not told by then has lost it.
+            let _ = tokio::time::timeout(limit, told).await;
+            inner.conclude(&shim, &end);
+        });
+    }
+
+    /// Tells what has not been told of a task that is gone.
+    pub(crate) fn conclude(&self, shim: &Shim, end: &Exit) {
+        shim.exits.conclude(&shim.id, end, |event| self.publish(&shim.namespace, event));
     }
 }

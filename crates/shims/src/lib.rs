@@ -15,6 +15,7 @@ mod bundle;
 mod connect;
 mod create;
 mod delete;
+mod departed;
 mod exits;
 mod log;
 mod options;

@@ -21,7 +21,7 @@ use crate::connect::{Answer, Call, Channel, Failure, is_unheard};
 use crate::exits::Exits;
 use crate::log::Log;
 use crate::setup::Limits;
-use crate::shim::{Dead, Life, Shim};
+use crate::shim::{Cleaned, Dead, Life, Shim};
 use crate::shims::{Inner, blocking};
 use crate::waits::Waits;
 use async_trait::async_trait;
@@ -71,8 +71,8 @@ enum Load {
 pub(crate) enum Missed {
     /// Init of a living shim has ended.
     Exit(Arc<Shim>, Exit),
-    /// A shim has died; the flag says whether its init's exit is still to be told.
-    Death { namespace: Namespace, id: ContainerId, exit: Exit, news: bool },
+    /// A shim has died.
+    Death { namespace: Namespace, id: ContainerId, exits: Arc<Exits>, cleaned: Cleaned, bundle: Bundle },
 }
 
 /// When an exit is told.
@@ -165,7 +165,7 @@ impl Inner {
             None => None,
         };
         let (namespace, id) = (namespace.clone(), id.clone());
-        let unmet = Unmet { namespace, id, bundle: bundle.clone(), binary, exits: files.exits };
+        let unmet = Unmet { namespace, id, bundle: bundle.clone(), binary, exits: Arc::new(files.exits) };
         Ok(Some(Found { unmet, log, endpoint: files.endpoint }))
     }
 
@@ -248,10 +248,8 @@ impl Inner {
         tracing::info!(task = format!("{namespace}/{id}"), %error, "cleaning up after dead shim");
         let dead =
             Dead { task: (&namespace, &id), bundle: &bundle, binary: binary.as_deref(), exits: &exits };
-        let exit = self.clean_up(dead).await;
-        let news = exits.settle(&exit);
-        let exit = exits.told().unwrap_or(exit);
-        self.miss(Missed::Death { namespace, id, exit, news });
+        let cleaned = self.clean_up(dead).await;
+        self.miss(Missed::Death { namespace, id, exits, cleaned, bundle });
         Load::Removed
     }
 
@@ -287,18 +285,16 @@ impl Inner {
         match missed {
             Missed::Exit(shim, exit) => {
                 // The exit of a task that was deleted meanwhile would be taken for that of a newer one.
-                if shim.is_live() && shim.exits.note(&exit, &shim.bundle) {
-                    let container_id = shim.id.to_string();
-                    self.publish(&shim.namespace, Event::TaskExit { container_id, exit });
+                if shim.is_live() {
+                    let event = Event::TaskExit { container_id: shim.id.to_string(), exit: exit.clone() };
+                    shim.exits.tell(&exit, Some(&shim.bundle), || self.publish(&shim.namespace, event));
                 }
             }
-            Missed::Death { namespace, id, exit, news } => {
-                let container_id = id.to_string();
-                if news {
-                    let (container_id, exit) = (container_id.clone(), exit.clone());
-                    self.publish(&namespace, Event::TaskExit { container_id, exit });
+            Missed::Death { namespace, id, exits, cleaned, bundle } => {
+                exits.conclude(&id, &cleaned.exit, |event| self.publish(&namespace, event));
+                if cleaned.left {
+                    self.mark_deleted(&bundle, &cleaned.exit);
                 }
-                self.publish(&namespace, Event::TaskDelete { container_id, exit });
             }
         }
     }
@@ -347,7 +343,7 @@ async fn ask_again(inner: Arc<Inner>, shim: Arc<Shim>) {
 /// Removes a shim that does not know its task. It is `Leaving`.
 async fn remove_leaked(inner: Arc<Inner>, shim: Arc<Shim>) {
     tracing::info!(task = shim.label(), "cleaning leaked shim process");
-    inner.take_down(&shim).await;
+    inner.take_down(&shim, None).await;
 }
 
 /// A bundle that has been looked into.
@@ -363,7 +359,7 @@ struct Unmet {
     id: ContainerId,
     bundle: Bundle,
     binary: Option<PathBuf>,
-    exits: Exits,
+    exits: Arc<Exits>,
 }
 
 /// What the files of a bundle say.

@@ -15,7 +15,6 @@ use crate::exits::Exits;
 use crate::log::Log;
 use crate::shims::{Inner, blocking};
 use crate::waits::Waits;
-use model::events::Event;
 use model::tasks::Exit;
 use model::{ContainerId, Namespace, Timestamp};
 use std::path::{Path, PathBuf};
@@ -49,7 +48,7 @@ pub(crate) struct Shim {
     pub(crate) channel: Channel,
     /// The address of its socket: several tasks may share one.
     pub(crate) address: String,
-    pub(crate) exits: Exits,
+    pub(crate) exits: Arc<Exits>,
     pub(crate) waits: Waits,
     pub(crate) life: watch::Sender<Life>,
 }
@@ -124,21 +123,23 @@ impl Inner {
     /// Cleans up after a dead shim and tells what became of its task. The shim is `Leaving`.
     pub(crate) async fn bury(&self, shim: &Arc<Shim>) {
         let Shim { namespace, id, bundle, binary, exits, .. } = &**shim;
-        let exit =
+        let cleaned =
             self.clean_up(Dead { task: (namespace, id), bundle, binary: binary.as_deref(), exits }).await;
-        self.table.remove(namespace, id);
-        if exits.settle(&exit) {
-            let exit = exit.clone();
-            self.publish(namespace, Event::TaskExit { container_id: id.to_string(), exit });
+        if !exits.is_deleted() {
+            // Its own words may still be on their way.
+            self.departed.add(shim);
         }
-        let exit = exits.told().unwrap_or(exit);
-        self.publish(namespace, Event::TaskDelete { container_id: id.to_string(), exit });
+        self.table.remove(namespace, id);
+        self.conclude(shim, &cleaned.exit);
+        if cleaned.left {
+            self.mark_deleted(bundle, &cleaned.exit);
+        }
         shim.life.send_replace(Life::Gone);
     }
 
     /// Runs `<shim> delete` and removes the bundle. When that fails the bundle stays for the next start, and nothing is
     /// known of the exit but that there was one.
-    pub(crate) async fn clean_up(&self, dead: Dead<'_>) -> Exit {
+    pub(crate) async fn clean_up(&self, dead: Dead<'_>) -> Cleaned {
         let (namespace, id) = dead.task;
         let task = format!("{namespace}/{id}");
         let lost = || Exit { id: String::new(), pid: dead.exits.pid(), status: LOST, at: now() };
@@ -146,24 +147,36 @@ impl Inner {
             None => Ok(lost()),
             Some(binary) => self.binaries.delete((namespace, id), binary, dead.bundle).await,
         };
+        // A shim that told the exit with its last breath may have its file written now.
+        dead.exits.close().await;
         let exit = match exit {
             Ok(exit) => exit,
             Err(error) => {
                 tracing::error!(task, %error, "failed to clean up after shim disconnected");
-                return lost();
+                return Cleaned { exit: dead.exits.told().unwrap_or_else(lost), left: true };
             }
         };
-        dead.exits.close().await;
         let bundle = dead.bundle.clone();
-        match blocking(move || bundle.hide()).await {
+        let hidden = blocking(move || bundle.hide()).await;
+        let left = hidden.is_err();
+        match hidden {
             Ok(hidden) => self.remove_later(hidden),
             Err(error) => tracing::error!(task, %error, "failed to delete bundle"),
         }
-        match exit.at.is_never() {
+        let exit = match exit.at.is_never() {
             true => Exit { at: now(), ..exit },
             false => exit,
-        }
+        };
+        Cleaned { exit: dead.exits.told().unwrap_or(exit), left }
     }
+}
+
+/// What is known of a task that has been cleaned up after.
+pub(crate) struct Cleaned {
+    /// The exit that has been told, or is to be told.
+    pub(crate) exit: Exit,
+    /// The bundle is still there.
+    pub(crate) left: bool,
 }
 
 /// A task whose shim is dead.

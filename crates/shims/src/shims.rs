@@ -2,6 +2,8 @@
 
 use crate::bundle::{Bundle, Hidden};
 use crate::create::Making;
+use crate::departed::Departed;
+use crate::exits::{self, Exits};
 use crate::log::Log;
 use crate::reload::{Missed, Records, Reloaded, Told};
 use crate::resolve::Resolver;
@@ -18,13 +20,16 @@ use model::{Any, Error, Namespace, Result, Scope, containers::Container};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
-use wire::api::{event::TaskExit, task_v3::DeleteResponse, types::RuntimeRequest};
+use wire::api::event::{TaskDelete, TaskExit};
+use wire::api::{task_v3::DeleteResponse, types::RuntimeRequest};
 
 /// Takes the events that the daemon itself tells of tasks. It must not block.
 pub type Sink = Arc<dyn Fn(&Namespace, Event) + Send + Sync>;
 
 /// The topic of the event that a process has ended.
 const EXIT: &str = "/tasks/exit";
+/// The topic of the event that a task has been deleted.
+const DELETE: &str = "/tasks/delete";
 
 /// All shims of a daemon: the implementation of [`Runtime`].
 #[derive(Clone)]
@@ -38,12 +43,13 @@ pub(crate) struct Inner {
     pub(crate) resolver: Resolver,
     pub(crate) binaries: Binaries,
     pub(crate) table: Table,
+    pub(crate) departed: Departed,
     /// What is still to be told of the time without a daemon; `None` once it has been told.
     pub(crate) missed: Mutex<Option<Vec<Missed>>>,
     sink: Sink,
     /// Owners of shims, and requests that run to their end without their caller.
     work: Mutex<JoinSet<()>>,
-    /// Bundles that are being removed though nobody waits for it.
+    /// Bundles that are being removed or marked though nobody waits for it.
     removals: Mutex<JoinSet<()>>,
     /// Becomes true when the daemon is about to stop.
     pub(crate) stopping: watch::Sender<bool>,
@@ -60,6 +66,7 @@ impl Shims {
                 binaries: Binaries::new(Arc::clone(&setup)),
                 setup,
                 table: Table::default(),
+                departed: Departed::default(),
                 missed: Mutex::new(Some(Vec::new())),
                 sink,
                 work: Mutex::default(),
@@ -84,18 +91,25 @@ impl Shims {
         self.inner.announce();
     }
 
-    /// Must see every envelope that a shim forwards, before it is passed on. False when it is not to be passed on: it
-    /// is an exit that has been told already, or that waits for [`Shims::announce`].
-    pub fn observe(&self, envelope: &Envelope) -> bool {
-        let Some(event) = envelope.event.as_ref().filter(|_| envelope.topic == EXIT) else { return true };
-        let Some(Ok(exit)) = wire::Any::from(event.clone()).unpack::<TaskExit>() else { return true };
-        if exit.id != exit.container_id && !exit.id.is_empty() {
-            return true;
+    /// Must see every envelope that a shim forwards, and passes it on with `on`. `None` when it is not to be passed on:
+    /// it is an exit or a deletion that has been told already, or an exit that waits for [`Shims::announce`].
+    ///
+    /// `on` must not block, nor call this crate.
+    pub fn pass<T>(&self, envelope: Envelope, on: impl FnOnce(Envelope) -> T) -> Option<T> {
+        match Last::of(&envelope) {
+            Some(Last::Exit { id, exit }) => match self.inner.find(&envelope.namespace, &id, exit.pid) {
+                Some(Found::Shim(shim)) if self.inner.keep(&shim, &exit) == Told::Later => None,
+                Some(Found::Shim(shim)) => shim.exits.tell(&exit, Some(&shim.bundle), || on(envelope)),
+                Some(Found::Departed(exits)) => exits.tell(&exit, None, || on(envelope)),
+                None => Some(on(envelope)),
+            },
+            Some(Last::Deletion { id, pid }) => match self.inner.find(&envelope.namespace, &id, pid) {
+                Some(Found::Shim(shim)) => shim.exits.tell_deletion(|| on(envelope)),
+                Some(Found::Departed(exits)) => exits.tell_deletion(|| on(envelope)),
+                None => Some(on(envelope)),
+            },
+            None => Some(on(envelope)),
         }
-        let Some(shim) = self.inner.table.find(&envelope.namespace, &exit.container_id) else { return true };
-        let TaskExit { pid, exit_status, exited_at, .. } = exit;
-        let exit = Exit::from(DeleteResponse { pid, exit_status, exited_at });
-        self.inner.keep(&shim, &exit) == Told::Now && shim.exits.note(&exit, &shim.bundle)
     }
 
     /// A line for each task, for people.
@@ -122,6 +136,39 @@ impl Shims {
     }
 }
 
+/// What a shim tells of a task's end.
+enum Last {
+    Exit { id: String, exit: Exit },
+    Deletion { id: String, pid: u32 },
+}
+
+impl Last {
+    /// Reads an envelope; `None` when it is of something else: an exec's end is always news.
+    fn of(envelope: &Envelope) -> Option<Self> {
+        let event = || envelope.event.clone().map(wire::Any::from);
+        match envelope.topic.as_str() {
+            EXIT => {
+                let exit = event()?.unpack::<TaskExit>()?.ok()?;
+                let TaskExit { container_id: id, id: of, pid, exit_status, exited_at } = exit;
+                let exit = Exit::from(DeleteResponse { pid, exit_status, exited_at });
+                (of.is_empty() || of == id).then_some(Self::Exit { id, exit })
+            }
+            DELETE => {
+                let deletion = event()?.unpack::<TaskDelete>()?.ok()?;
+                let TaskDelete { container_id: id, id: of, pid, .. } = deletion;
+                (of.is_empty() || of == id).then_some(Self::Deletion { id, pid })
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Where it is noted what has been told of a task.
+enum Found {
+    Shim(Arc<Shim>),
+    Departed(Arc<Exits>),
+}
+
 #[async_trait]
 impl Runtimes for Shims {
     async fn runtime_info(&self, request: &Any) -> Result<Any> {
@@ -139,6 +186,13 @@ impl Runtimes for Shims {
 }
 
 impl Inner {
+    /// The task of this name whose init has this pid: the one that is there, or one before it.
+    fn find(&self, namespace: &str, id: &str, pid: u32) -> Option<Found> {
+        let here = self.table.find(namespace, id).filter(|shim| [0, pid].contains(&shim.exits.pid()));
+        let before = || self.departed.find(namespace, id, pid).map(Found::Departed);
+        here.map(Found::Shim).or_else(before)
+    }
+
     /// Tells an event.
     pub(crate) fn publish(&self, namespace: &Namespace, event: Event) {
         (self.sink)(namespace, event);
@@ -171,13 +225,24 @@ impl Inner {
 
     /// Removes what nobody sees any more, off the event loop.
     pub(crate) fn remove_later(&self, hidden: Hidden) {
-        let mut set = self.removals.lock().unwrap_or_else(PoisonError::into_inner);
-        while set.try_join_next().is_some() {}
-        set.spawn_blocking(move || {
+        self.later(move || {
             if let Err(error) = hidden.remove() {
                 tracing::warn!(%error, "a deleted bundle stays until the next start");
             }
         });
+    }
+
+    /// Notes in a bundle that stays, though its task is gone, that the next start need not tell of it.
+    pub(crate) fn mark_deleted(&self, bundle: &Bundle, exit: &Exit) {
+        let (bundle, exit) = (bundle.clone(), exit.clone());
+        self.later(move || exits::mark_deleted(&bundle, &exit));
+    }
+
+    /// Disk work that nobody waits for before the daemon stops.
+    fn later(&self, work: impl FnOnce() + Send + 'static) {
+        let mut set = self.removals.lock().unwrap_or_else(PoisonError::into_inner);
+        while set.try_join_next().is_some() {}
+        set.spawn_blocking(work);
     }
 
     /// The bundle of a task.

@@ -7,7 +7,7 @@ use shims::Reloaded;
 use std::time::{Duration, Instant};
 
 /// A container of a pod: the annotation says so.
-async fn run_in_pod(stage: &Stage, id: &str) {
+pub async fn run_in_pod(stage: &Stage, id: &str) {
     let mut container = stage.container(id, &["/bin/sleep", "1000"]);
     let spec = container.spec.as_mut().expect("spec");
     let mut json: serde_json::Value = serde_json::from_slice(&spec.value).expect("json");

@@ -3,6 +3,7 @@
 mod stage;
 
 mod deaths;
+mod deletions;
 mod groups;
 mod life;
 mod refusals;

@@ -60,7 +60,7 @@ async fn an_exit_while_the_daemon_was_away_is_told_once() {
             topic: "/tasks/exit".to_owned(),
             event: Some(wire::Any::pack(&late).into()),
         };
-        assert!(!stage.shims.observe(&late), "the shim's own event comes too late");
+        assert!(stage.shims.pass(late, drop).is_none(), "the shim's own event comes too late");
         assert_eq!(exits(stage.rest()), [("/tasks/exit".to_owned(), "x".to_owned(), 137)]);
         stage.leave().await;
         stage.come_back().await;
@@ -183,6 +183,8 @@ async fn a_dead_shim_that_cannot_be_cleaned_up_after() {
         stage.leave().await;
         std::fs::write(&binary, path).expect("write");
         assert_eq!(stage.come_back().await, Reloaded { kept: 0, removed: 1, unclear: 0 });
+        stage.shims.announce();
+        assert_eq!(exits(stage.rest()), [], "it was told before");
         assert!(!stage.bundle("f").exists() && !stage.work("f").exists());
         let _ = std::fs::remove_file(socket);
         stage.leave().await;

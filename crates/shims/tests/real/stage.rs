@@ -83,7 +83,12 @@ pub struct Stage {
     news: Mutex<mpsc::UnboundedReceiver<Told>>,
     tell: mpsc::UnboundedSender<Told>,
     server: Mutex<Option<oneshot::Sender<()>>>,
+    /// What of the shims' events gets as far as the daemon.
+    gate: Arc<Mutex<Gate>>,
 }
+
+/// Looks at an envelope; false when it goes no further.
+type Gate = Box<dyn FnMut(&Envelope) -> bool + Send>;
 
 impl Stage {
     pub async fn new(peer: &Peer) -> Self {
@@ -102,6 +107,7 @@ impl Stage {
             news: Mutex::new(news),
             tell,
             server: Mutex::default(),
+            gate: Arc::new(Mutex::new(Box::new(|_| true))),
             dir,
         };
         // Nothing was missed.
@@ -115,9 +121,9 @@ impl Stage {
         let path = self.dir.path().join("d.ttrpc");
         let _ = std::fs::remove_file(&path);
         let listener = UnixListener::bind(&path).expect("bind");
-        let (shims, tell) = (self.shims.clone(), self.tell.clone());
+        let (shims, tell, gate) = (self.shims.clone(), self.tell.clone(), Arc::clone(&self.gate));
         let forward = move |call: ttrpc::Call| {
-            let (shims, tell) = (shims.clone(), tell.clone());
+            let (shims, tell, gate) = (shims.clone(), tell.clone(), Arc::clone(&gate));
             async move {
                 let request = shim_events::ForwardRequest::decode(call.payload).expect("request");
                 let envelope = request.envelope.expect("envelope");
@@ -125,8 +131,9 @@ impl Stage {
                 let at = model::Timestamp::NEVER;
                 let envelope =
                     Envelope { timestamp: at, namespace: envelope.namespace, topic: envelope.topic, event };
-                if shims.observe(&envelope) {
-                    let _ = tell.send(read(&envelope));
+                if (*gate.lock().expect("lock"))(&envelope) {
+                    let told = read(&envelope);
+                    let _ = shims.pass(envelope, |_| tell.send(told));
                 }
                 Ok(bytes::Bytes::new())
             }
@@ -141,6 +148,11 @@ impl Stage {
             let _ = stopped.await;
         }));
         *self.server.lock().expect("lock") = Some(stop);
+    }
+
+    /// Has every event of the shims looked at before the daemon sees it, which it does not when `gate` says no.
+    pub fn intercept(&self, gate: impl FnMut(&Envelope) -> bool + Send + 'static) {
+        *self.gate.lock().expect("lock") = Box::new(gate);
     }
 
     /// The daemon goes away: no client of the shims, nobody to take events.
