@@ -76,14 +76,6 @@ impl Census {
         census
     }
 
-    /// Whether something is on its way out: a daemon hides a directory before it removes what lies in it.
-    pub fn in_motion(&self) -> bool {
-        let hidden = |thing: &String| thing.rsplit('/').next().is_some_and(|name| name.starts_with('.'));
-        self.things
-            .iter()
-            .any(|thing| ["bundle ", "work "].iter().any(|k| thing.starts_with(k)) && hidden(thing))
-    }
-
     /// How many things of one kind there are.
     pub fn count(&self, kind: &str) -> usize {
         let prefix = format!("{kind} ");
@@ -183,6 +175,21 @@ pub fn processes() -> impl Iterator<Item = Process> {
         let command = String::from_utf8_lossy(&bytes).replace('\0', " ").trim_end().to_owned();
         (!command.is_empty()).then_some(Process { pid, command })
     })
+}
+
+/// Whether a thing may be on its way out when gantryd has answered: it hides a directory before it removes what lies in
+/// it, and a shim that has hung up, or a child that lets go of a file system for it, still has to end.
+pub fn in_motion(thing: &str) -> bool {
+    let hidden = || thing.rsplit('/').next().is_some_and(|name| name.starts_with('.'));
+    thing.starts_with("process ")
+        || (["bundle ", "work "].iter().any(|kind| thing.starts_with(kind)) && hidden())
+}
+
+/// The parent of a process.
+pub fn parent_of(pid: i32) -> Option<i32> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // `<pid> (<name>) <state> <parent> …`; a name may hold blanks.
+    text.rsplit(") ").next()?.split(' ').nth(1)?.parse().ok()
 }
 
 /// The mount points of every cgroup hierarchy.

@@ -17,7 +17,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::census::{self, Census};
 use crate::follow::Follower;
 use crate::image::Archive;
-use crate::program::{Finished, Program, wait};
+use crate::program::{DEADLINE, Finished, Program, wait};
 
 /// Whose daemon it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -202,15 +202,17 @@ impl Daemon {
     /// Follows the events of this daemon, from now on for sure: returns once a probe came through.
     pub fn events(&self) -> Result<Follower> {
         let mut events = self.follow(&["events"])?;
-        for number in 0..50 {
+        let late = Instant::now() + DEADLINE;
+        for number in 0.. {
+            ensure!(Instant::now() < late, "no event came through; the daemon's log:\n{}", self.log());
             let probe = format!("probe={number}");
             self.ok(&["namespaces", "label", &self.namespace, &probe])?;
             let seen = |line: &str| line.contains("/namespaces/update");
             if events.within(Duration::from_millis(200), "probe", seen).is_ok() {
-                return Ok(events);
+                break;
             }
         }
-        bail!("no event came through; the daemon's log:\n{}", self.log())
+        Ok(events)
     }
 
     /// Imports the busybox image.
@@ -234,14 +236,18 @@ impl Daemon {
         row.get(1).and_then(|p| p.parse().ok()).with_context(|| format!("no pid of {id}: {listed}"))
     }
 
-    /// The pid of the shim that serves a container: neither that of the process that starts it nor that of one it forks,
-    /// which have the same command line for a moment.
+    /// The pid of the shim that serves a container: neither that of the process that starts it, a child of the daemon, nor
+    /// that of one it forks, which have the same command line for a moment.
     pub fn shim_pid(&self, id: &str) -> Result<i32> {
         let (address, flag) = (format!("-address {} ", self.address().display()), format!("-id {id} "));
         let serves = |command: &str| command.contains(&address) && command.contains(&flag);
-        let mut shims = census::processes().filter(|p| serves(&format!("{} ", p.command)));
-        let shim = shims.find(|p| census::leads_a_group(p.pid));
-        Ok(shim.with_context(|| format!("no process with {address}{flag}"))?.pid)
+        let alike = census::processes().filter(|p| serves(&format!("{} ", p.command)));
+        let alike: Vec<i32> = alike.map(|p| p.pid).collect();
+        let daemon = i32::try_from(self.pid()?)?;
+        let starts = |pid: i32| census::parent_of(pid) == Some(daemon);
+        let forked = |pid: i32| census::parent_of(pid).is_none_or(|p| alike.contains(&p) && !starts(p));
+        let shim = alike.iter().find(|pid| !starts(**pid) && !forked(**pid));
+        shim.copied().with_context(|| format!("no process with {address}{flag} among {alike:?}"))
     }
 
     /// Everything it holds now.
@@ -258,11 +264,25 @@ impl Daemon {
 
     /// Insists that it holds nothing that it did not hold before, once the collector has run.
     pub fn nothing_since(&self, before: &Census) -> Result<()> {
-        let after = self.collected_census()?;
-        let mut left = after.grown_since(before);
-        left.retain(|thing| self.removes(thing));
-        ensure!(left.is_empty(), "left behind: {left:#?}");
-        Ok(())
+        self.leaves_nothing(|| {
+            let after = self.collected_census()?;
+            Ok(after.grown_since(before).into_iter().map(str::to_owned).collect())
+        })
+    }
+
+    /// Insists that nothing is left. What is in motion is given the time to go; all else of gantryd's is gone at once.
+    fn leaves_nothing(&self, look: impl Fn() -> Result<Vec<String>>) -> Result<()> {
+        let late = Instant::now() + DEADLINE;
+        loop {
+            let mut left = look()?;
+            left.retain(|thing| self.removes(thing));
+            if left.is_empty() {
+                return Ok(());
+            }
+            let moves = self.start.kind != Kind::Gantry || left.iter().all(|thing| census::in_motion(thing));
+            ensure!(moves && Instant::now() < late, "left behind: {left:#?}");
+            std::thread::yield_now();
+        }
     }
 
     /// Whether its removal is to be expected: the reference leaves the files of sockets of shims that were killed.
@@ -321,15 +341,8 @@ impl Daemon {
     /// Images and snapshots may stay; a test that removed them looks at [`Self::census`] itself.
     pub fn finish(mut self) -> Result<()> {
         self.stop()?;
-        let census = self.census();
-        let left: Vec<&String> = census
-            .things
-            .iter()
-            .filter(|t| {
-                !["snapshot ", "blob ", "ingest "].iter().any(|k| t.starts_with(k)) && self.removes(t)
-            })
-            .collect();
-        ensure!(left.is_empty(), "left behind: {left:#?}");
+        let stays = |thing: &String| ["snapshot ", "blob ", "ingest "].iter().any(|k| thing.starts_with(k));
+        self.leaves_nothing(|| Ok(self.census().things.into_iter().filter(|thing| !stays(thing)).collect()))?;
         self.finished = true;
         Ok(())
     }
@@ -337,9 +350,11 @@ impl Daemon {
     fn end(&mut self, signal: Signal) -> Result<()> {
         let mut child = self.child.take().context("the daemon does not run")?;
         kill_process(Pid::from_child(&child), signal).context("signal the daemon")?;
-        match wait(&mut child, Duration::from_secs(30))? {
+        match wait(&mut child, DEADLINE)? {
             Some(_) => Ok(()),
-            None => bail!("the daemon did not end within 30 s of {signal:?}; its log:\n{}", self.log()),
+            None => {
+                bail!("the daemon did not end within {DEADLINE:?} of {signal:?}; its log:\n{}", self.log())
+            }
         }
     }
 
@@ -408,7 +423,8 @@ impl Drop for Daemon {
     fn drop(&mut self) {
         if !self.finished {
             let log = self.log();
-            let lines: Vec<&str> = log.lines().filter(|line| !line.contains("\"garbage collected\"")).collect();
+            let lines: Vec<&str> =
+                log.lines().filter(|line| !line.contains("\"garbage collected\"")).collect();
             let from = lines.len().saturating_sub(80);
             eprintln!(
                 "--- end of the log of the daemon in {}:\n{}",
@@ -437,7 +453,7 @@ fn target_dir() -> PathBuf {
 }
 
 fn wait_ready(notify: &UnixDatagram, child: &mut Child) -> Result<()> {
-    let end = Instant::now() + Duration::from_secs(30);
+    let end = Instant::now() + DEADLINE;
     let mut message = [0u8; 4096];
     notify.set_read_timeout(Some(Duration::from_millis(200)))?;
     while Instant::now() < end {
@@ -451,7 +467,7 @@ fn wait_ready(notify: &UnixDatagram, child: &mut Child) -> Result<()> {
             bail!("it ended with {status}");
         }
     }
-    bail!("no READY=1 within 30 s")
+    bail!("no READY=1 within {DEADLINE:?}")
 }
 
 fn end_all(pids: &[i32]) {

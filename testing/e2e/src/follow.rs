@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::program::{Program, code_of, line_of, wait};
+use crate::program::{DEADLINE, Program, code_of, line_of, wait};
 
 /// A running program and the lines it printed on standard output so far.
 #[derive(Debug)]
@@ -56,12 +56,12 @@ impl Follower {
         self.child.stdin = None;
     }
 
-    /// The first line (also among those seen before) that `wanted` accepts, within 30 s.
+    /// The first line (also among those seen before) that `wanted` accepts, within [`DEADLINE`].
     pub fn until(&mut self, what: &str, wanted: impl Fn(&str) -> bool) -> Result<String> {
-        self.within(Duration::from_secs(30), what, wanted)
+        self.within(DEADLINE, what, wanted)
     }
 
-    /// The first line (also among those seen before) that holds every one of `words`, within 30 s.
+    /// The first line (also among those seen before) that holds every one of `words`, within [`DEADLINE`].
     pub fn line_with(&mut self, words: &[&str]) -> Result<String> {
         self.until(&format!("line with {words:?}"), |line| words.iter().all(|w| line.contains(w)))
     }
@@ -99,9 +99,9 @@ impl Follower {
     /// Waits for its end and gives its exit code.
     pub fn finish(mut self) -> Result<i32> {
         self.close_input();
-        match wait(&mut self.child, Duration::from_secs(30))? {
+        match wait(&mut self.child, DEADLINE)? {
             Some(status) => Ok(code_of(status)),
-            None => bail!("`{}` did not end in 30 s; seen: {:#?}", self.line, self.seen),
+            None => bail!("`{}` did not end in {DEADLINE:?}; seen: {:#?}", self.line, self.seen),
         }
     }
 

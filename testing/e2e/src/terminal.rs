@@ -5,11 +5,11 @@ use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::process::{Child, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
-use crate::program::{Program, code_of, wait};
+use crate::program::{DEADLINE, Program, code_of, wait};
 
 /// A running program, its terminal, and what it wrote so far.
 #[derive(Debug)]
@@ -56,9 +56,9 @@ impl OnTerminal {
         &self.child
     }
 
-    /// Reads until these words were seen, for 30 s at most.
+    /// Reads until these words were seen, for [`DEADLINE`] at most.
     pub fn until(&mut self, words: &str) -> Result<()> {
-        let end = Instant::now() + Duration::from_secs(30);
+        let end = Instant::now() + DEADLINE;
         while !self.seen.contains(words) {
             match self.text.recv_timeout(end.saturating_duration_since(Instant::now())) {
                 Ok(part) => self.seen.push_str(&String::from_utf8_lossy(&part)),
@@ -78,8 +78,8 @@ impl OnTerminal {
 
     /// Its exit code and everything it wrote.
     pub fn end(mut self) -> Result<(i32, String)> {
-        let status = wait(&mut self.child, Duration::from_secs(60))?.context("it does not end")?;
-        while let Ok(part) = self.text.recv_timeout(Duration::from_secs(10)) {
+        let status = wait(&mut self.child, DEADLINE)?.context("it does not end")?;
+        while let Ok(part) = self.text.recv_timeout(DEADLINE) {
             self.seen.push_str(&String::from_utf8_lossy(&part));
         }
         Ok((code_of(status), self.seen))

@@ -3,9 +3,10 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::Duration;
 
 use anyhow::{Result, ensure};
+
+use crate::program::DEADLINE;
 
 /// The state all connections share.
 #[derive(Debug, Default)]
@@ -85,9 +86,9 @@ impl Wire {
 
     fn wait(&self, until: impl Fn(&State) -> bool) -> Result<()> {
         let state = self.shared.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.shared.1.wait_timeout_while(state, Duration::from_secs(30), |state| !until(state));
+        let waited = self.shared.1.wait_timeout_while(state, DEADLINE, |state| !until(state));
         let (state, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
-        ensure!(!timeout.timed_out(), "not within 30 s: {state:?}");
+        ensure!(!timeout.timed_out(), "not within {DEADLINE:?}: {state:?}");
         Ok(())
     }
 }

@@ -2,9 +2,10 @@
 //!
 //! With the real `ctr` only: the registry's words are the subject here, not the client's.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
+use e2e::program::DEADLINE;
 use e2e::registry::realm::{Realm, Ways};
 use e2e::registry::script::{Answer, Asked, Script};
 use e2e::registry::wire::Wire;
@@ -163,7 +164,7 @@ fn on_disk(daemon: &Daemon) -> Result<usize> {
 
 /// Waits until the daemon has so many bytes of blobs.
 fn arrived(daemon: &Daemon, bytes: usize) -> Result<()> {
-    let end = Instant::now() + Duration::from_secs(20);
+    let end = Instant::now() + DEADLINE;
     while on_disk(daemon)? < bytes {
         ensure!(Instant::now() < end, "not {bytes} bytes on the disk");
         std::thread::yield_now();
@@ -222,7 +223,7 @@ fn unpacked_while_it_arrives() -> Result<()> {
         let listed = daemon.ok(&["snapshots", "ls"])?;
         Ok(listed.rows().iter().filter(|row| row.last() == Some(&"Committed")).count())
     };
-    let end = Instant::now() + Duration::from_secs(20);
+    let end = Instant::now() + DEADLINE;
     while committed()? < 2 {
         ensure!(Instant::now() < end, "the lower two layers are here and not unpacked");
     }

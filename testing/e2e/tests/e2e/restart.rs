@@ -4,6 +4,8 @@ use anyhow::{Result, ensure};
 use e2e::samples::BUSYBOX;
 use e2e::{Daemon, Follower, Kind, Program};
 
+use crate::tasks::a_child_of;
+
 scenarios!(
     killed_and_started_again,
     stopped_and_started_again,
@@ -25,6 +27,8 @@ fn survives(mut daemon: Daemon, end: impl Fn(&mut Daemon) -> Result<()>) -> Resu
         ])?;
     }
     let pids = [daemon.task_pid("one")?, daemon.task_pid("two")?];
+    // With a child the shell has set its trap.
+    a_child_of(pids[0])?;
     end(&mut daemon)?;
     for pid in pids {
         ensure!(std::path::Path::new(&format!("/proc/{pid}")).exists(), "{pid} died with the daemon");

@@ -9,6 +9,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::run::in_terminal;
+use crate::tasks::a_child_of;
 
 /// Who serves a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -177,6 +178,8 @@ fn works(kind: Kind, shim: Shim, runtime: Runtime) -> Result<()> {
     ensure!(ran.lines() == ["/dev/pts/0", "33 77"], "{ran}");
 
     client(&["-d"], "two", &["sh", "-c", "trap 'exit 9' TERM; sleep 1000 & wait"]).run()?.with_code(0)?;
+    // With a child the shell has set its trap.
+    a_child_of(daemon.task_pid("two")?)?;
     arranged.serves(&daemon, "two")?;
     under_control(&daemon, "two")?;
     arranged.worked()?;

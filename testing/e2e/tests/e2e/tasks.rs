@@ -21,8 +21,7 @@ fn a_task_and_its_life(daemon: Daemon) -> Result<()> {
     let mut events = daemon.events()?;
     daemon.ok(&["run", "-d", BUSYBOX, "one", "sleep", "1000"])?;
     let pid = daemon.task_pid("one")?;
-    let command = command_of(pid)?;
-    ensure!(command == "sleep\x001000\0", "{pid} is {command:?}");
+    becomes(pid, "sleep\x001000\0")?;
     ensure!(daemon.ok(&["tasks", "ls", "-q"])?.lines() == ["one"]);
     daemon.ok(&["tasks", "ps", "one"])?.row(&pid.to_string())?;
     daemon.ok(&["tasks", "metrics", "one"])?.says(&["METRIC", "pids.current"])?;
@@ -50,15 +49,16 @@ fn a_task_and_its_life(daemon: Daemon) -> Result<()> {
     daemon.finish()
 }
 
-/// A first process' command line. A task counts as started when its program is about to be executed, so for a moment it
-/// is still that of the shim.
-fn command_of(pid: impl std::fmt::Display) -> Result<String> {
-    let deadline = std::time::Instant::now() + e2e::program::DEADLINE;
+/// Waits until a first process has this command line. A task counts as started when its program is about to be executed,
+/// so for a moment it is still that of the shim or the runtime.
+fn becomes(pid: i32, expected: &str) -> Result<()> {
+    let late = std::time::Instant::now() + e2e::program::DEADLINE;
     loop {
         let command = std::fs::read_to_string(format!("/proc/{pid}/cmdline"))?;
-        if !command.contains("-namespace") || std::time::Instant::now() > deadline {
-            return Ok(command);
+        if command == expected {
+            return Ok(());
         }
+        ensure!(std::time::Instant::now() < late, "{pid} is {command:?}");
         std::thread::yield_now();
     }
 }
