@@ -6,6 +6,7 @@ use std::io::Read;
 use std::process::{Command, Stdio};
 
 use kernel::pidfd;
+use kernel::process::set_death_signal;
 
 fn probe(arguments: &[&str]) -> Command {
     let own = std::env::current_exe().unwrap();
@@ -73,4 +74,13 @@ fn a_sealed_program_cannot_be_written_through_proc_cve_2019_5736() {
         let error = std::fs::OpenOptions::new().write(true).open(&again).err();
         assert_eq!(error.is_some_and(|error| error.raw_os_error() == Some(libc::EROFS)), refused);
     }
+}
+
+/// For a child that asks too late the signal would never come.
+#[test]
+fn a_parent_that_has_ended_is_noticed() {
+    let parent = rustix::process::getppid().unwrap().as_raw_nonzero().get();
+    set_death_signal(0, parent).unwrap();
+    let error = set_death_signal(0, std::process::id() as i32).unwrap_err();
+    assert_eq!(error.errno(), kernel::Errno::SRCH);
 }

@@ -54,11 +54,12 @@ impl Job {
         let (pipe, sink) = pipe_with(PipeFlags::CLOEXEC).map_err(|e| Error::io("open", "pipe", e.into()))?;
         kernel::pty::set_blocking(&pipe, kernel::pty::Blocking::No)
             .map_err(|e| Error::unknown(e.to_string()))?;
+        let shim = rustix::process::getpid().as_raw_nonzero().get();
         let child = fork(move || {
             kernel::signal::reset();
             // A hook or runtime that does not read what it is told is no reason to die.
             kernel::signal::ignore(libc::SIGPIPE);
-            let settled = trace::during("job.settle", "", || settle(given, &sink));
+            let settled = trace::during("job.settle", "", || settle(given, &sink, shim));
             let output = settled.and_then(|()| work());
             write_all(&sink, &encode(output));
             // Not left to the exit, which may wait for the disk.
@@ -107,9 +108,10 @@ impl AsFd for Job {
 
 /// Makes the child's descriptors those it is to have, and no others. The container's first process is a copy of this
 /// child for a while and must not hold the shim's sockets.
-fn settle(given: &Given<'_>, sink: &OwnedFd) -> Result<()> {
+fn settle(given: &Given<'_>, sink: &OwnedFd, shim: i32) -> Result<()> {
     let failed = |e: kernel::KernelError| Error::unknown(e.to_string());
-    set_death_signal(libc::SIGKILL).map_err(failed)?;
+    // Work for a shim that has died by now would be done behind the back of whoever cleans up after it.
+    set_death_signal(libc::SIGKILL, shim).map_err(failed)?;
     // A group of its own, so that what it started can be ended with it.
     rustix::process::setpgid(None, None).map_err(|e| Error::io("setpgid", "", e.into()))?;
     match given.ends {

@@ -291,15 +291,12 @@ fn remove_dead_socket(flags: &Flags, bundle: &Path) {
     let dir = std::fs::read_link(bundle.join("s")).unwrap_or_else(|_| SOCKET_DIR.into());
     let group = Group { daemon: &flags.address, namespace: &flags.namespace, name: &name };
     let path = group.socket_path(&dir);
-    match Client::connect(&path) {
-        Ok(mut shim) => ask_to_end(&mut shim, &flags.id),
-        // Its queue of connections is full: it lives.
-        Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => {}
-        Err(_) => {
-            if let Err(error) = discard(&path) {
-                log::warn(error.text());
-            }
-        }
+    if let Ok(mut shim) = Client::connect(&path) {
+        ask_to_end(&mut shim, &flags.id);
+    }
+    // Also after that: a child that a dead shim forked just before may have had the socket open for a moment.
+    if let Err(error) = discard(&path) {
+        log::warn(error.text());
     }
 }
 

@@ -40,10 +40,15 @@ pub fn set_subreaper() -> Result<()> {
     rustix::process::set_child_subreaper(Some(own)).during("prctl PR_SET_CHILD_SUBREAPER", "")
 }
 
-/// Has the kernel send `signal` to this process when its parent thread ends; 0 switches it off.
-pub fn set_death_signal(signal: i32) -> Result<()> {
-    rustix::process::set_parent_process_death_signal(Signal::from_named_raw(signal))
-        .during("prctl PR_SET_PDEATHSIG", "")
+/// Has the kernel send `signal` to this process when its parent thread ends; 0 switches it off. Refuses when `parent`,
+/// whose child the process was, has ended before: of that the kernel does not tell.
+pub fn set_death_signal(signal: i32, parent: i32) -> Result<()> {
+    let step = "prctl PR_SET_PDEATHSIG";
+    rustix::process::set_parent_process_death_signal(Signal::from_named_raw(signal)).during(step, "")?;
+    match rustix::process::getppid() == Pid::from_raw(parent) {
+        true => Ok(()),
+        false => Err(Errno::SRCH).during(step, ""),
+    }
 }
 
 fn exit(pid: Pid, status: WaitStatus) -> Exit {
