@@ -3,7 +3,7 @@
 //! The differs are asked in the configured order; the first that does not answer `NotImplemented` decides. Layers go by
 //! as streams: neither a layer nor a diff is ever in memory as a whole.
 
-use crate::disk::{Gate, Pace};
+use crate::disk::{Gate, Pace, to_end};
 use crate::{fresh, pipe};
 use async_trait::async_trait;
 use model::content::{Blobs, Commit, Content, Ingest, Writer};
@@ -13,6 +13,7 @@ use model::{Error, Kind, Labels, Mask, Result, Scope, labels};
 use oci::media_type;
 use std::io::Write;
 use std::sync::Arc;
+use tokio::sync::oneshot;
 
 /// The diff service.
 #[derive(Clone)]
@@ -113,23 +114,39 @@ impl Diff for Diffs {
         if compare.media_type.is_empty() {
             compare.media_type = media_type::OCI_LAYER_GZIP.into();
         }
-        let fresh = compare.reference.is_empty();
-        if fresh {
-            compare.reference = fresh::name();
+        if !compare.reference.is_empty() {
+            return self.compare_into(scope, compare).await;
         }
-        let reference = compare.reference.clone();
-        let compared = self.compare_into(scope, compare).await;
-        if compared.is_err() && fresh {
-            match self.content.abort(scope, &reference).await {
-                Err(e) if !e.is_not_found() => return compared.map_err(|first| first.beside(e)),
-                _ => {}
-            }
-        }
-        compared
+        let (this, scope) = (self.clone(), scope.clone());
+        let (caller, gone) = oneshot::channel::<()>();
+        let done = to_end(async move { this.compare_anew(scope, compare, gone).await }).await;
+        drop(caller);
+        done
     }
 }
 
 impl Diffs {
+    /// Compares into an ingest of which nobody else knows: if no blob comes of it, it goes, also when the caller goes
+    /// first.
+    async fn compare_anew(
+        &self,
+        scope: Scope,
+        mut compare: Compare,
+        gone: oneshot::Receiver<()>,
+    ) -> Result<Target> {
+        let reference = fresh::name();
+        compare.reference.clone_from(&reference);
+        let compared = tokio::select! {
+            compared = self.compare_into(&scope, compare) => compared,
+            _ = gone => Err(Error::cancelled("diff")),
+        };
+        let Err(error) = compared else { return compared };
+        match self.content.abort(&scope, &reference).await {
+            Err(second) if !second.is_not_found() => Err(error.beside(second)),
+            _ => Err(error),
+        }
+    }
+
     async fn compare_into(&self, scope: &Scope, compare: Compare) -> Result<Target> {
         let ingest = Ingest { reference: compare.reference.clone(), ..Ingest::default() };
         let compare = Arc::new(compare);

@@ -94,9 +94,8 @@ impl Engine {
             disks: Disks { content: content.clone(), snapshotters: snapshotters.clone() },
             collector: collector.clone(),
             requests,
-            stop: stopped,
         };
-        let running = Running { stop, task: tokio::spawn(task.run()) };
+        let running = Running { stop, task: tokio::spawn(task.run(stopped)) };
         let containers = Arc::new(containers::Containers { database: database.clone() });
         let as_trait = |(name, s)| (name, Arc::new(s) as Arc<dyn model::snapshots::Snapshotter>);
         Ok(Self {
@@ -115,7 +114,8 @@ impl Engine {
         })
     }
 
-    /// Ends the collector, the subscriptions and the store, in this order; what runs comes to its end first.
+    /// Ends the collector, the subscriptions and the store, in this order. Writes that wait come to their end first; work
+    /// on the other disks goes on without anybody waiting for it.
     pub async fn close(&self) {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(Running { stop, task }) = running {

@@ -110,7 +110,6 @@ pub(crate) struct Task {
     pub(crate) disks: Disks,
     pub(crate) collector: Arc<Collector>,
     pub(crate) requests: Requests,
-    pub(crate) stop: oneshot::Receiver<()>,
 }
 
 /// How runs went so far.
@@ -134,8 +133,17 @@ impl History {
 }
 
 impl Task {
-    /// Runs until it is told to stop.
-    pub(crate) async fn run(mut self) {
+    /// Runs until it is told to stop. A run that is under way then is not waited for: its write comes to its end or is
+    /// none, and what its clean-up leaves is found by the first run after the next start.
+    pub(crate) async fn run(self, stop: oneshot::Receiver<()>) {
+        tokio::select! {
+            biased;
+            _ = stop => {}
+            () = self.collect_for_ever() => {}
+        }
+    }
+
+    async fn collect_for_ever(mut self) {
         let pressure = self.collector.pressure();
         let mut history = History::default();
         let mut rest = Rest::default();
@@ -150,7 +158,6 @@ impl Task {
             };
             tokio::select! {
                 biased;
-                _ = &mut self.stop => return,
                 Some(waiter) = self.requests.0.recv() => {
                     waiters.push(waiter);
                     due = Some(earlier(due, Instant::now() + self.config.schedule_delay));

@@ -11,6 +11,7 @@ use oci::Digest;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 
 #[derive(Default)]
@@ -183,6 +184,8 @@ pub struct Directories {
     pub stuck: Mutex<BTreeSet<u64>>,
     /// Where `commit` waits.
     pub door: Door,
+    /// Where `remove` waits.
+    pub exit: Door,
     /// What it adds to labels.
     pub labels: Mutex<Labels>,
 }
@@ -192,11 +195,24 @@ pub struct Directories {
 pub struct Door {
     shut: Mutex<bool>,
     opened: Condvar,
+    waiting: AtomicUsize,
 }
 
 impl Door {
     pub fn shut(&self) {
         *self.shut.lock().expect("lock") = true;
+    }
+
+    /// Shuts it until the guard is dropped: a test that fails leaves nobody waiting.
+    pub fn shut_for_now(&self) -> impl Drop {
+        struct Shut<'a>(&'a Door);
+        impl Drop for Shut<'_> {
+            fn drop(&mut self) {
+                self.0.open();
+            }
+        }
+        self.shut();
+        Shut(self)
     }
 
     pub fn open(&self) {
@@ -205,15 +221,22 @@ impl Door {
     }
 
     pub fn pass(&self) {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
         drop(self.opened.wait_while(self.shut.lock().expect("lock"), |shut| *shut).expect("lock"));
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// How many are at the door.
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
     }
 }
 
 impl Directories {
     pub fn new(root: &Path) -> Self {
         std::fs::create_dir_all(root).expect("root");
-        let (refuse, stuck, door, labels) = Default::default();
-        Self { root: root.to_owned(), refuse, stuck, door, labels }
+        let (refuse, stuck, door, exit, labels) = Default::default();
+        Self { root: root.to_owned(), refuse, stuck, door, exit, labels }
     }
 
     fn at(&self, id: u64) -> PathBuf {
@@ -253,6 +276,7 @@ impl Driver for Directories {
         self.usage(layer)
     }
     fn remove(&self, id: u64) -> Result<()> {
+        self.exit.pass();
         if self.stuck.lock().expect("lock").contains(&id) {
             return Err(Error::unknown(format!("remove {id}: operation not permitted")));
         }

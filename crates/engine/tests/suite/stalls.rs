@@ -30,7 +30,7 @@ fn prepare(key: &str) -> Prepare {
 }
 
 /// What must come soon, on the slowest machine.
-async fn soon<T>(what: &str, work: impl Future<Output = T>) -> T {
+pub async fn soon<T>(what: &str, work: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(20), work).await.expect(what)
 }
 
@@ -142,6 +142,58 @@ async fn differs_that_take_their_time() {
     while let Some(ended) = soon("they end", compares.join_next()).await {
         ended.expect("no panic").expect("a layer");
     }
+}
+
+/// What a differ had made of a diff goes when its caller does: nobody else knows its name.
+#[tokio::test]
+async fn a_caller_that_gives_up_leaves_no_diff() {
+    let world = World::new().await;
+    let (door, begun) = (Arc::new(Door::default()), Arc::new(AtomicUsize::new(0)));
+    let drivers: Vec<Arc<dyn Driver>> = vec![Arc::new(Slow(door.clone(), begun.clone()))];
+    let diffs = Diffs::new(drivers, world.engine.content.clone(), world.blobs.clone(), Durability::Asked);
+    let _shut = door.shut_for_now();
+    let statuses = || world.engine.content.statuses(&world.scope, &[]);
+    {
+        let compare = diffs.compare(&world.scope, Compare::default());
+        let under_way = async {
+            while begun.load(Ordering::Relaxed) == 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            ended = compare => panic!("the differ waits: {ended:?}"),
+            () = soon("it begins", under_way) => {}
+        }
+    }
+    assert_eq!(begun.load(Ordering::Relaxed), 1);
+    let gone = async {
+        while !statuses().await.expect("listed").is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon("the ingest goes", gone).await;
+}
+
+/// A directory whose removal hangs does not keep the daemon from ending.
+#[tokio::test]
+async fn the_end_waits_for_no_disk() {
+    let world = World::new().await;
+    let (snapshots, scope) = (world.snapshots(), &world.scope);
+    snapshots.prepare(scope, prepare("a")).await.expect("prepared");
+    snapshots.remove(scope, "a").await.expect("removed");
+    let exit = &world.driver.exit;
+    let _shut = exit.shut_for_now();
+    let collector = world.engine.collector.clone();
+    let collecting = tokio::spawn(async move { collector.collect().await });
+    let hangs = async {
+        while exit.waiting() == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon("the removal hangs", hangs).await;
+    soon("the end", world.engine.close()).await;
+    let error = soon("an answer", collecting).await.expect("no panic").expect_err("stopped");
+    assert_eq!(error.kind(), model::Kind::Unavailable);
 }
 
 #[tokio::test]
