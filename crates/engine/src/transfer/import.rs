@@ -10,6 +10,7 @@ use archive::decompress::{MAGIC_LEN, Packing};
 use archive::import::{Imported, Incoming, Options, Sink};
 use bytes::Bytes;
 use model::content::{Commit, Content, Ingest, Writer};
+use model::leases::{Leases, Resource};
 use model::streams::{Source, Stream};
 use model::transfer::{ImageStore, Import};
 use model::{Error, Result, Scope, labels};
@@ -69,6 +70,7 @@ impl Transfers {
         let (wants, enough) = oneshot::channel::<()>();
         let mut sink = Blobs {
             content: self.content.clone(),
+            leases: self.leases.clone(),
             scope: scope.clone(),
             handle: Handle::current(),
             wants: Some(wants),
@@ -143,6 +145,7 @@ fn retain(entries: &mut Vec<Descriptor>, platforms: &[Platform]) {
 /// The content store, from the synchronous side.
 struct Blobs {
     content: Arc<dyn Content>,
+    leases: Arc<dyn Leases>,
     scope: Scope,
     handle: Handle,
     /// As long as more of the archive is wanted.
@@ -204,6 +207,32 @@ impl Blobs {
     }
 }
 
+impl Blobs {
+    /// A packed blob that is known to hold a layer, as a pull leaves it. The lease holds it from here on.
+    async fn packed(&self, diff_id: &Digest) -> Result<Option<Descriptor>> {
+        let Self { content, scope, leases, .. } = self;
+        let filter = format!("labels.{:?}=={diff_id}", labels::UNCOMPRESSED);
+        for info in content.list(scope, &[filter]).await?.into_iter().filter(|info| info.digest != *diff_id) {
+            if let Some(lease) = &scope.lease {
+                let resource = Resource { kind: "content".into(), id: info.digest.to_string() };
+                leases.add_resource(scope, lease, resource).await?;
+            }
+            // It may have gone before it was held.
+            let head = match content.reader(scope, &info.digest).await {
+                Err(e) if e.is_not_found() => continue,
+                reader => reader?.read_at(0, MAGIC_LEN).await?,
+            };
+            let media_type = match Packing::detect(&head) {
+                Packing::Plain => continue,
+                Packing::Gzip => media_type::DOCKER_LAYER_GZIP,
+                Packing::Zstd => media_type::DOCKER_LAYER_ZSTD,
+            };
+            return Ok(Some(Descriptor::new(media_type, info.digest, info.size as i64)));
+        }
+        Ok(None)
+    }
+}
+
 impl Sink for Blobs {
     type Error = Failed;
 
@@ -233,7 +262,7 @@ impl Sink for Blobs {
     }
 
     fn find_packed(&mut self, diff_id: &Digest) -> Result<Option<Descriptor>, Failed> {
-        Ok(self.handle.block_on(packed(&*self.content, &self.scope, diff_id))?)
+        Ok(self.handle.block_on(self.packed(diff_id))?)
     }
 
     fn enough(&mut self) {
@@ -255,27 +284,6 @@ impl Sink for Blobs {
         };
         Ok(Descriptor::new(media_type, digest, size))
     }
-}
-
-/// A packed blob that is known to hold a layer, as a pull leaves it.
-async fn packed(content: &dyn Content, scope: &Scope, diff_id: &Digest) -> Result<Option<Descriptor>> {
-    let filter = format!("labels.{:?}=={diff_id}", labels::UNCOMPRESSED);
-    for info in content.list(scope, &[filter]).await? {
-        if info.digest == *diff_id {
-            continue;
-        }
-        let head = match content.reader(scope, &info.digest).await {
-            Err(e) if e.is_not_found() => continue,
-            reader => reader?.read_at(0, MAGIC_LEN).await?,
-        };
-        let media_type = match Packing::detect(&head) {
-            Packing::Plain => continue,
-            Packing::Gzip => media_type::DOCKER_LAYER_GZIP,
-            Packing::Zstd => media_type::DOCKER_LAYER_ZSTD,
-        };
-        return Ok(Some(Descriptor::new(media_type, info.digest, info.size as i64)));
-    }
-    Ok(None)
 }
 
 /// The digest that a path in an OCI layout promises.

@@ -209,7 +209,7 @@ async fn write(world: &World, bytes: Vec<u8>, labels: Labels) -> Digest {
 /// What a pull brought packed is not kept a second time because an archive has it plain.
 #[tokio::test]
 async fn a_packed_layer_that_is_known_is_taken() {
-    let world = World::new().await;
+    let mut world = World::new().await;
     let plain = tar(&[("a".into(), b"1".to_vec())]);
     let mut packer = Compressor::new(Vec::new(), Compression::Gzip).expect("memory");
     packer.write_all(&plain).expect("memory");
@@ -224,6 +224,7 @@ async fn a_packed_layer_that_is_known_is_taken() {
         ("c".into(), config.to_string().into_bytes()),
         ("manifest.json".into(), list.to_string().into_bytes()),
     ]);
+    world.scope = world.leased("l", &[]).await;
     let reference = ImageReference {
         name: "x".into(),
         is_prefix: true,
@@ -239,6 +240,9 @@ async fn a_packed_layer_that_is_known_is_taken() {
     let manifest: serde_json::Value = serde_json::from_slice(&manifest).expect("JSON");
     assert_eq!(manifest["layers"][0]["digest"], packed.as_str(), "{manifest}");
     assert_eq!(manifest["layers"][0]["mediaType"], media_type::DOCKER_LAYER_GZIP);
+    // Until the manifest holds it the lease does.
+    let held = world.engine.leases.list_resources(&world.scope, "l").await.expect("lists");
+    assert!(held.iter().any(|held| held.id == packed.as_str()), "{held:?}");
 }
 
 /// Of an index with two platforms that this machine runs, the one that is here goes out.
