@@ -5,6 +5,7 @@ mod collector;
 mod content;
 mod events;
 mod fakes;
+mod pulls;
 mod records;
 mod snapshots;
 mod stalls;

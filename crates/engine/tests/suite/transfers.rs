@@ -52,7 +52,7 @@ impl Repository for Opened {
 }
 
 /// Questions and answers as plain text.
-struct Plain;
+pub struct Plain;
 
 impl Phrases for Plain {
     fn question(&self, question: Question) -> Any {
