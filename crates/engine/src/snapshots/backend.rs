@@ -76,9 +76,14 @@ impl Backend {
     }
 
     /// Removes a directory that no row names; the caller has the turn.
-    pub(super) async fn discard(&self, id: u64, first: Error) -> Error {
-        let driver = self.driver.clone();
-        match self.gate.run(&format!("remove directory {id}"), move || driver.remove(id)).await {
+    pub(super) async fn discard(&self, (id, turn): (u64, &Turn), first: Error) -> Error {
+        let (driver, turn) = (self.driver.clone(), turn.clone());
+        let step = format!("remove directory {id}");
+        let remove = self.gate.run(&step, move || {
+            let _turn = turn;
+            driver.remove(id)
+        });
+        match remove.await {
             Ok(()) => first,
             Err(second) => first.beside(second),
         }

@@ -56,7 +56,7 @@ impl Snapshotter {
         };
         match named {
             Ok(mounts) => Ok(mounts),
-            Err(error) => Err(self.backend.discard(id, error).await),
+            Err(error) => Err(self.backend.discard((id, turn), error).await),
         }
     }
 

@@ -91,9 +91,10 @@ impl Unpacker {
         }
         let pairs = pair(image, &config)?;
         let mut parent = String::new();
-        for (count, (descriptor, diff_id)) in pairs.into_iter().enumerate() {
-            let chain = oci::chain_id(&config.rootfs.diff_ids[..=count]);
-            let chain_id = chain.map(|c| c.to_string()).unwrap_or_default();
+        for ((descriptor, diff_id), chain_id) in
+            pairs.into_iter().zip(oci::chain_ids(&config.rootfs.diff_ids))
+        {
+            let chain_id = chain_id.to_string();
             let layer =
                 Layer { snapshotter, supply, descriptor, diff_id, chain_id: chain_id.clone(), parent };
             self.layer(scope, &layer, name)
