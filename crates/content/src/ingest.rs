@@ -134,11 +134,15 @@ impl OpenIngest {
             match fs::rename(&data, target) {
                 Err(e) if e.kind() == ErrorKind::NotFound => {
                     fs::create_dir_all(parent).map_err(|e| Error::io("mkdir", parent, e))?;
+                    // The first blob of an algorithm: its directory must last too, and the one above.
+                    for above in self.blobs.ancestors().take(2) {
+                        sync(above)?;
+                    }
                     fs::rename(&data, target).map_err(|e| Error::io("rename", target, e))?;
                 }
                 other => other.map_err(|e| Error::io("rename", target, e))?,
             }
-            sync_directory(parent).map_err(|e| Error::unknown(e.to_string()).with_source(e))?;
+            sync(parent)?;
         }
         remove(&self.dir)
     }
@@ -247,6 +251,10 @@ fn name(dir: &Path, reference: &str) -> Result<()> {
     let (fresh, path) = (dir.join("ref.new"), dir.join("ref"));
     write(&fresh, reference)?;
     fs::rename(&fresh, &path).map_err(|e| Error::io("rename", &path, e))
+}
+
+fn sync(dir: &Path) -> Result<()> {
+    sync_directory(dir).map_err(|e| Error::unknown(e.to_string()).with_source(e))
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {

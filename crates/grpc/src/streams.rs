@@ -86,7 +86,7 @@ impl noun::Stream for Pipe {
     }
 
     fn is_abandoned(&self) -> bool {
-        // Whoever holds it is sending.
+        // It is held for moments only, by somebody who uses the stream.
         self.outgoing.try_lock().is_ok_and(|sender| sender.as_ref().is_none_or(mpsc::Sender::is_closed))
     }
 
