@@ -106,14 +106,15 @@ impl Bundle {
             .map_err(|e| Error::io("write", &path, e))
     }
 
-    /// Reads one file as text; `None` when it is not there.
+    /// Reads one file as text; `None` when it is not there, or empty: a daemon that is killed when it has made a file and
+    /// not written it yet leaves that.
     ///
     /// # Errors
     /// It is there and cannot be read, or nobody knows.
     pub(crate) fn find(&self, name: &str) -> Result<Option<String>> {
         let path = self.path.join(name);
         match std::fs::read_to_string(&path) {
-            Ok(text) => Ok(Some(text)),
+            Ok(text) => Ok(Some(text).filter(|text| !text.is_empty())),
             Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
             Err(e) => Err(Error::io("read", &path, e)),
         }
@@ -357,6 +358,8 @@ mod tests {
         let dir = tempfile::tempdir().expect("dir");
         let bundle = Bundle::at(dir.path());
         assert_eq!(bundle.find("none").expect("absent"), None);
+        bundle.write("begun", b"", 0o600).expect("write");
+        assert_eq!(bundle.find("begun").expect("as good as absent"), None);
         std::fs::create_dir(dir.path().join("dir")).expect("mkdir");
         assert!(bundle.find("dir").expect_err("a directory").text().starts_with("read "));
     }
