@@ -1,6 +1,6 @@
 //! Numbered directories, each a whole tree.
 
-use crate::{Config, copy, probe};
+use crate::{copy, probe};
 use model::snapshots::{Driver, Kind, Layer, Usage};
 use model::{Error, Mount, Result};
 use std::fs::{DirBuilder, remove_dir_all, rename};
@@ -17,8 +17,7 @@ struct Native {
 ///
 /// # Errors
 /// The directory cannot be made or read.
-pub fn open(config: impl Into<Config>) -> Result<impl Driver> {
-    let root = config.into().root;
+pub fn open(root: PathBuf) -> Result<impl Driver> {
     let snapshots = root.join("snapshots");
     let mut builder = DirBuilder::new();
     builder.recursive(true).mode(0o700).create(&snapshots).map_err(|e| Error::io("mkdir", &snapshots, e))?;

@@ -7,10 +7,8 @@
 //!
 //! A view copies nothing: it binds its parent's tree. Times of directories are not kept, as in containerd.
 
-mod config;
 mod copy;
 mod driver;
 mod probe;
 
-pub use config::Config;
 pub use driver::open;

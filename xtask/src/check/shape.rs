@@ -7,7 +7,7 @@ use crate::workspace::{Crate, Metadata};
 /// What every plugin's folder holds.
 const PLUGIN: [&str; 3] = ["src/lib.rs", "README.md", "tests/suite.rs"];
 /// What a snapshot driver's folder holds besides.
-const DRIVER: [&str; 3] = ["src/config.rs", "src/probe.rs", "src/driver.rs"];
+const DRIVER: [&str; 2] = ["src/probe.rs", "src/driver.rs"];
 
 /// Findings of all three rules.
 pub fn check(metadata: &Metadata, files: &[PathBuf]) -> Vec<String> {
@@ -31,7 +31,8 @@ fn own_versions(owner: &Crate) -> Vec<String> {
     for section in ["dependencies", "dev-dependencies", "build-dependencies"] {
         for (name, value) in owner.manifest.get(section).and_then(toml::Value::as_table).into_iter().flatten()
         {
-            if !inherits(value) && !(owner.dir.starts_with("bin") && is_plugin(value)) {
+            let plugin = owner.dir.starts_with("bin") && is_plugin(value);
+            if !plugin && !inherits(value) {
                 findings.push(format!("{}: {name} does not say `workspace = true`", owner.dir.display()));
             }
         }
