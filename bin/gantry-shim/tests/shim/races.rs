@@ -164,17 +164,19 @@ async fn a_reaped_process_is_not_signalled() {
     bench.finish().await;
 }
 
+/// Sets the shim's soft limit of open files.
+fn limit_files(bench: &Bench, soft: &str) {
+    let pid = format!("--pid={}", bench.shim_pid);
+    let status = Command::new("prlimit").args([&pid, &format!("--nofile={soft}:")]).status();
+    assert!(status.expect("prlimit").success());
+}
+
 /// Without descriptors to spare no client is taken, and the loop rests.
 #[tokio::test]
 async fn want_of_descriptors_makes_no_noise() {
     let bench = Bench::start("", "").await;
-    let limit = |of: &str| {
-        let pid = format!("--pid={}", bench.shim_pid);
-        let status = Command::new("prlimit").args([&pid, &format!("--nofile={of}:")]).status();
-        assert!(status.expect("prlimit").success());
-    };
     let open = |number: &u32| Path::new(&format!("/proc/{}/fd/{number}", bench.shim_pid)).exists();
-    limit(&(0..).find(|number| !open(number)).expect("a free one").to_string());
+    limit_files(&bench, &(0..).find(|number| !open(number)).expect("a free one").to_string());
     let second = Client::connect(&bench.address).await.expect("connect");
     until(&bench, || log(&bench).contains("accept: ")).await;
     for _ in 0..100 {
@@ -182,7 +184,7 @@ async fn want_of_descriptors_makes_no_noise() {
     }
     let said = log(&bench).matches("accept: ").count();
     assert!(said < 50, "{said} times in 100 rounds");
-    limit("1024");
+    limit_files(&bench, "1024");
     let invocation = Invocation {
         service: "containerd.task.v3.Task".into(),
         method: "Connect".into(),
@@ -208,4 +210,93 @@ async fn no_alarm_is_left_of_a_launch() {
     let said = log(&bench).replace('\\', "");
     assert!(said.contains("(\"timers\", 0)"), "{said}");
     bench.finish().await;
+}
+
+/// Requests on one container are carried out one after the other, in their order.
+#[tokio::test]
+async fn orders_wait_for_each_other() {
+    let mut bench = Bench::start("", "sleep 1000").await;
+    let mut brake = Brake::on("pause", &mut bench);
+    bench.create(|_| ()).await;
+    bench.start_task().await;
+    let (pause, resume) =
+        (api::PauseRequest { id: bench.id.clone() }, api::ResumeRequest { id: bench.id.clone() });
+    let mut pausing = Box::pin(bench.try_call::<()>("Pause", &pause));
+    brake.reach(&bench, &mut pausing).await;
+    let mut resuming = Box::pin(bench.try_call::<()>("Resume", &resume));
+    assert!(is_pending(&mut resuming).await);
+    bench.call::<api::ConnectResponse>("Connect", &api::ConnectRequest::default()).await;
+    assert!(is_pending(&mut resuming).await, "it waits for the pause");
+    drop(brake);
+    pausing.await.expect("paused");
+    resuming.await.expect("resumed after that");
+    bench.finish().await;
+}
+
+/// What could not even begin keeps nobody waiting.
+#[tokio::test]
+async fn an_order_that_cannot_begin_is_over() {
+    let bench = Bench::start("", "sleep 1000").await;
+    bench.create(|_| ()).await;
+    bench.start_task().await;
+    limit_files(&bench, "0");
+    let pause = api::PauseRequest { id: bench.id.clone() };
+    let error = bench.try_call::<()>("Pause", &pause).await.expect_err("no descriptor for a pipe");
+    assert!(error.contains("pipe"), "{error}");
+    limit_files(&bench, "1024");
+    bench.call::<()>("Pause", &pause).await;
+    bench.call::<()>("Resume", &api::ResumeRequest { id: bench.id.clone() }).await;
+    bench.finish().await;
+}
+
+/// A process whose output is still awaited is removed once.
+#[tokio::test]
+async fn a_removal_under_way_is_not_begun_again() {
+    let bench = Bench::start("", "sleep 1000").await;
+    bench.create(|_| ()).await;
+    bench.start_task().await;
+    let out = bench.fifo("out");
+    let _output = crate::streams::reader(&out);
+    bench.add_exec("e", "sleep 1000 & exit 0", |r| (r.stdout, r.stderr) = (out.clone(), out)).await;
+    bench.start_exec("e").await;
+    bench.wait("e").await;
+    let request = api::DeleteRequest { id: bench.id.clone(), exec_id: "e".into() };
+    let mut deleting = Box::pin(bench.try_call::<api::DeleteResponse>("Delete", &request));
+    assert!(is_pending(&mut deleting).await);
+    let error = bench.try_call::<api::DeleteResponse>("Delete", &request).await.expect_err("under way");
+    assert!(error.contains("process e is being deleted"), "{error}");
+    bench.kill("", 9).await;
+    deleting.await.expect("its output has ended");
+    bench.finish().await;
+}
+
+/// A shim that is asked to end while it creates a container ends, and leaves nothing of it.
+#[tokio::test]
+async fn an_abandoned_creation_is_taken_back() {
+    let mut bench = Bench::start("", "sleep 1000").await;
+    let mut brake = Brake::on("create", &mut bench);
+    let request = bench.creation();
+    let mut creating = Box::pin(bench.try_call::<api::CreateTaskResponse>("Create", &request));
+    brake.reach(&bench, &mut creating).await;
+    bench.call::<()>("Shutdown", &api::ShutdownRequest { id: bench.id.clone(), now: false }).await;
+    drop(brake);
+    creating.await.expect_err("nobody wants it any more");
+    tokio::time::timeout(PATIENCE, bench.client.closed()).await.expect("the shim ends");
+    assert!(!bench.address.exists(), "the socket is removed");
+    let group = format!("gantry-shim-test-{}", bench.id);
+    let groups = std::fs::read_dir("/sys/fs/cgroup").expect("list").flatten();
+    assert!(groups.into_iter().all(|one| !one.path().join(&group).exists()), "its groups are removed");
+}
+
+/// The daemon's clean-up after a start that it lost sight of ends a shim that serves nothing.
+#[tokio::test]
+async fn delete_ends_an_idle_shim() {
+    let bench = Bench::start("", "").await;
+    let daemon = bench.dir.path().join("daemon.sock");
+    let mut delete = Command::new(SHIM);
+    delete.args(["-namespace", "bench", "-id", &bench.id, "-address"]).arg(daemon).arg("-bundle");
+    let deleted = delete.arg(&bench.bundle).arg("delete").current_dir(&bench.bundle).output();
+    assert!(deleted.expect("run").status.success());
+    tokio::time::timeout(PATIENCE, bench.client.closed()).await.expect("the shim ends");
+    assert!(!bench.address.exists(), "the socket is removed");
 }
