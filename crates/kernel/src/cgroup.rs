@@ -175,6 +175,22 @@ impl Cgroup {
         Entry::open(&self.nodes)
     }
 
+    /// The same for a process that is to join process `pid` of the group. A version 2 group that hands controllers on to
+    /// groups below takes no process itself: then it is the group below that `pid` has moved to.
+    pub fn entry_beside(&self, pid: i32) -> Result<Entry> {
+        let crowded = |node: &Node| {
+            self.version == Version::V2
+                && node.try_read("cgroup.subtree_control").is_ok_and(|names| !names.trim().is_empty())
+        };
+        if !self.nodes.iter().any(crowded) {
+            return self.entry();
+        }
+        let group = Self::of_pid(pid)?;
+        let below = |(node, own): (&Node, &Node)| node.full().starts_with(own.full());
+        let inside = group.nodes.len() == self.nodes.len() && group.nodes.iter().zip(&self.nodes).all(below);
+        if inside { group.entry() } else { self.entry() }
+    }
+
     /// Sets limits; those absent stay as they are.
     pub fn apply(&self, wanted: &Resources) -> Result<()> {
         match self.version {

@@ -50,8 +50,8 @@ pub fn close_on_exec_from(first: RawFd) -> Result<()> {
     close_range(first, RawFd::MAX, libc::CLOSE_RANGE_CLOEXEC)
 }
 
-/// close_range(2), both ends included.
-fn close_range(first: RawFd, last: RawFd, flags: libc::c_uint) -> Result<()> {
+/// close_range(2), both ends included. Allocates nothing unless it fails.
+pub(crate) fn close_range(first: RawFd, last: RawFd, flags: libc::c_uint) -> Result<()> {
     // SAFETY: plain integers; no descriptor owned by a live value is closed behind its back, because callers are
     // children about to exec, which never drop what they inherited.
     let answer =

@@ -1,11 +1,11 @@
 //! User namespaces: writing maps, and namespaces without a process for idmapped mounts.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 
 use crate::error::Context;
 use crate::namespace::{self, Namespaces};
-use crate::process::{Clone, exit_now, wait_pid};
+use crate::process::{Clone, close_range, exit_now, wait_pid};
 use crate::procfs::ProcFs;
 use crate::{KernelError, Result, pidfd};
 
@@ -37,12 +37,14 @@ pub fn detached(uids: &[IdRange], gids: &[IdRange]) -> Result<OwnedFd> {
     let (release, wait) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
         .map(|(read, write)| (write, read))
         .during("pipe", "")?;
-    // The child only waits in the kernel, so a copy of a threaded process is safe here.
+    // The child only calls the kernel: in the copy of a threaded process nothing else is safe, not even allocating.
     let clone = Clone { namespaces: Namespaces::USER, ..Clone::default() };
     let Some(child) = clone.clone3()? else {
         let mut byte = [0_u8; 1];
         // The child's own copy of the writing end would keep its read from ending.
-        let _ = crate::process::close_all_except(&[std::os::fd::AsRawFd::as_raw_fd(&wait)]);
+        let wait_fd = wait.as_raw_fd();
+        let _ = close_range(3, wait_fd - 1, 0);
+        let _ = close_range(wait_fd + 1, i32::MAX, 0);
         let _ = rustix::io::read(&wait, &mut byte);
         exit_now(0);
     };

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use kernel::namespace::Namespaces;
 use oci::runtime::{Linux, Process, Spec};
 
+use crate::rootfs::check_mount;
 use crate::state::from_io;
 use crate::{Error, Flags, Result};
 
@@ -73,8 +74,10 @@ impl Bundle {
                 "user namespace mappings specified, but user namespace isn't enabled in the config",
             ));
         }
-        if self.makes_users() && !mapped {
-            return Err(Error::invalid("user namespaces enabled, but no uid mappings found"));
+        for (what, mappings) in [("uid", &self.linux.uid_mappings), ("gid", &self.linux.gid_mappings)] {
+            if self.makes_users() && mappings.is_empty() {
+                return Err(Error::invalid(format!("user namespaces enabled, but no {what} mappings found")));
+            }
         }
         if !self.linux.time_offsets.is_empty() && !private(Namespaces::TIME) {
             return Err(Error::invalid(
@@ -89,11 +92,7 @@ impl Bundle {
                 "intelRdt is specified in config, but Intel RDT is not supported or enabled",
             ));
         }
-        for mount in &self.spec.mounts {
-            if mount.destination.is_empty() {
-                return Err(Error::invalid("invalid mount: destination must not be empty"));
-            }
-        }
+        self.spec.mounts.iter().try_for_each(check_mount)?;
         self.check_sysctl(kinds)
     }
 

@@ -66,6 +66,11 @@ impl Exec<'_> {
         check_process(self.process)?;
         let directory = Directory::new(self.root, self.id)?;
         let record = directory.read()?;
+        let process = record.config.complete(self.process);
+        Exec { process: &process, ..self }.run_in(&directory, &record)
+    }
+
+    fn run_in(self, directory: &Directory, record: &Record) -> Result<i32> {
         let Some(init) = record.init()? else {
             return Err(Error::refused("cannot exec in a stopped container"));
         };
@@ -86,13 +91,13 @@ impl Exec<'_> {
         let filter =
             record.config.seccomp.as_ref().map(|seccomp| Filter { code: &code, flags: seccomp.flags });
         let (ours, theirs) = Channel::pair()?;
-        let entry = cgroup.entry()?;
+        let entry = cgroup.entry_beside(record.init_process_pid)?;
         let inside = Inside {
             exec: &self,
-            record: &record,
+            record,
             init,
             entry,
-            kinds: kinds(&record),
+            kinds: kinds(record),
             console,
             filter,
             channel: &theirs,
@@ -101,7 +106,7 @@ impl Exec<'_> {
         drop(inside);
         drop(theirs);
         let attending = trace::begin();
-        let attended = self.attend(&record, &child, &ours).and_then(|()| match self.pid_file {
+        let attended = self.attend(record, &child, &ours).and_then(|()| match self.pid_file {
             Some(path) => replace_file(path, child.pid.to_string().as_bytes()),
             None => Ok(()),
         });
@@ -146,7 +151,7 @@ impl Exec<'_> {
             match channel.receive()? {
                 Some(Message::Ready) => return Ok(()),
                 Some(Message::Limits) => {
-                    set_limits(child.pid, self.limits(record)).map_err(starting)?;
+                    set_limits(child.pid, &self.process.rlimits).map_err(starting)?;
                     channel.send(&Message::Go)?;
                 }
                 Some(Message::Listener(number)) => {
@@ -157,10 +162,6 @@ impl Exec<'_> {
                 _ => return Err(starting(Error::unknown("the process ended before it was ready"))),
             }
         }
-    }
-
-    fn limits<'a>(&'a self, record: &'a Record) -> &'a [oci::runtime::PosixRlimit] {
-        if self.process.rlimits.is_empty() { &record.config.rlimits } else { &self.process.rlimits }
     }
 
     fn pass_listener(&self, record: &Record, child: &Child, number: i32) -> Result<()> {
@@ -254,11 +255,7 @@ impl Inside<'_> {
         let process = self.exec.process;
         let settings = Settings {
             process,
-            umask: 0o022,
-            capabilities: process.capabilities.as_ref().or(self.record.config.capabilities.as_ref()),
-            no_new_privileges: process.no_new_privileges,
             filter: self.filter,
-            limits: self.exec.limits(self.record),
             user_namespace: has_users(self.record),
             channel: self.channel,
         };

@@ -16,6 +16,15 @@ use crate::{Error, Result};
 /// How much of a hook's output is kept for the error text.
 const MOST_OUTPUT: usize = 64 * 1024;
 
+/// What a hook gets that has no environment of its own.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Environment<'a> {
+    /// That of the runtime.
+    Runtime,
+    /// These variables.
+    Given(&'a [String]),
+}
+
 /// Hooks of one kind.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Batch<'a> {
@@ -25,6 +34,8 @@ pub(crate) struct Batch<'a> {
     pub hooks: &'a [Hook],
     /// Working directory of the hooks.
     pub directory: &'a Path,
+    /// Environment of those hooks that bring none.
+    pub environment: Environment<'a>,
 }
 
 impl Batch<'_> {
@@ -35,28 +46,36 @@ impl Batch<'_> {
         }
         let input = serde_json::to_vec(state).map_err(|error| Error::unknown(error.to_string()))?;
         for (number, hook) in self.hooks.iter().enumerate() {
-            run(hook, &input, self.directory).map_err(|text| {
+            self.run_one(hook, &input).map_err(|text| {
                 Error::unknown(format!("error running {} hook #{number}: {text}", self.name))
             })?;
         }
         Ok(())
     }
-}
 
-/// Runs one hook; the error is its text.
-fn run(hook: &Hook, input: &[u8], directory: &Path) -> std::result::Result<(), String> {
-    let mut command = Command::new(&hook.path);
-    if let Some((first, rest)) = hook.args.split_first() {
-        command.arg0(first).args(rest);
+    /// Runs one hook; the error is its text.
+    fn run_one(&self, hook: &Hook, input: &[u8]) -> std::result::Result<(), String> {
+        let mut command = Command::new(&hook.path);
+        if let Some((first, rest)) = hook.args.split_first() {
+            command.arg0(first).args(rest);
+        }
+        let environment = match (hook.env.as_slice(), self.environment) {
+            ([], Environment::Runtime) => None,
+            ([], Environment::Given(given)) => Some(given),
+            (own, _) => Some(own),
+        };
+        if let Some(entries) = environment {
+            command.env_clear().envs(entries.iter().filter_map(|entry| entry.split_once('=')));
+        }
+        command.current_dir(self.directory);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = command.spawn().map_err(|error| {
+            let errno = Errno::from_io_error(&error).unwrap_or(Errno::IO);
+            format!("fork/exec {}: {}", hook.path, kernel::strerror(errno))
+        })?;
+        let limit = hook.timeout.and_then(|seconds| u64::try_from(seconds).ok()).map(Duration::from_secs);
+        watch(child, input, limit)
     }
-    command.env_clear().envs(hook.env.iter().filter_map(|entry| entry.split_once('=')));
-    command.current_dir(directory).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let child = command.spawn().map_err(|error| {
-        let errno = Errno::from_io_error(&error).unwrap_or(Errno::IO);
-        format!("fork/exec {}: {}", hook.path, kernel::strerror(errno))
-    })?;
-    let limit = hook.timeout.and_then(|seconds| u64::try_from(seconds).ok()).map(Duration::from_secs);
-    watch(child, input, limit)
 }
 
 /// Feeds the hook, collects what it says, and waits for its end.
@@ -218,7 +237,11 @@ mod tests {
 
     fn run_one(hook: Hook) -> Result<()> {
         let state = State { id: "abc".into(), ..State::default() };
-        Batch { name: "prestart", hooks: &[hook], directory: Path::new("/") }.run(&state)
+        batch(&[hook]).run(&state)
+    }
+
+    fn batch(hooks: &[Hook]) -> Batch<'_> {
+        Batch { name: "prestart", hooks, directory: Path::new("/"), environment: Environment::Runtime }
     }
 
     #[test]
@@ -227,12 +250,30 @@ mod tests {
         run_one(shell("exit 0", Some(100))).unwrap();
     }
 
+    #[test]
+    fn hooks_without_an_environment_get_another() {
+        let state = State::default();
+        let own = |env: &[&str]| {
+            let env = env.iter().map(|&entry| entry.to_owned()).collect();
+            [Hook { env, ..shell("echo ${PATH:+path} $A ${CARGO_MANIFEST_DIR:+runtime}; exit 1", None) }]
+        };
+        let given = ["A=given".to_owned()];
+        let says = |env: &[&str], environment| {
+            let text = Batch { environment, ..batch(&own(env)) }.run(&state).unwrap_err().to_string();
+            text.split_once("stdout: ").unwrap().1.replace("\n, stderr: ", "")
+        };
+        assert_eq!(says(&[], Environment::Runtime), "path runtime");
+        assert!(says(&[], Environment::Given(&given)).ends_with("given"));
+        assert!(says(&["A=own"], Environment::Given(&given)).ends_with("own"));
+        assert!(says(&["A=own"], Environment::Runtime).ends_with("own"));
+    }
+
     /// More than a pipe holds: to a hook that does not read, and to one that reads all of it.
     #[test]
     fn long_input_holds_up_no_timeout() {
         let annotations = [("long".to_owned(), "x".repeat(1 << 20))].into();
         let state = State { id: "abc".into(), annotations, ..State::default() };
-        let run = |hook| Batch { name: "prestart", hooks: &[hook], directory: Path::new("/") }.run(&state);
+        let run = |hook| batch(&[hook]).run(&state);
         let text = run(shell("exec sleep 1000", Some(0))).unwrap_err().to_string();
         assert!(text.ends_with("hook ran past specified timeout of 0.0s"), "{text}");
         run(shell("test $(wc -c) -gt 1000000", None)).unwrap();

@@ -4,8 +4,8 @@
 //! host's tree and trusts nothing in the container's; then it closes every descriptor of the host, takes on the
 //! user's rights, says that it is ready, and sleeps until somebody writes to `exec.fifo`.
 //!
-//! `/proc/<pid>/exe` of the sleeping process is the runtime's own file. A container that shares its pid namespace cannot
-//! look there, because the process cannot be dumped; one that executes `/proc/self/exe` gets a file that nobody can open for
+//! `/proc/<pid>/exe` of the sleeping process is the runtime's own file. A container that shares its pid namespace, or
+//! joins it before the start, cannot look there, because the process cannot be dumped; one that executes `/proc/self/exe` gets a file that nobody can open for
 //! writing, if the runtime was started by [`kernel::process::run_sealed`] (CVE-2019-5736).
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
@@ -18,13 +18,12 @@ use kernel::procfs::ProcFs;
 use kernel::{netns, process, pty, signal, trace};
 use oci::runtime::{Hooks, Process, State};
 
-use crate::hooks::Batch;
-use crate::placement;
+use crate::hooks::{Batch, Environment};
 use crate::privileges::{Filter, Settings, enter_group};
 use crate::rootfs::{Plan, Tree};
 use crate::spawn::NamespacePlan;
 use crate::sync::{Channel, Message};
-use crate::{Error, Result};
+use crate::{Error, Result, placement, program};
 
 /// What a program that could not be executed leaves as exit status.
 const EXEC_FAILED: i32 = 255;
@@ -130,8 +129,12 @@ impl Init<'_> {
             self.channel.send(&Message::Hooks)?;
             self.channel.wait_go()?;
         }
-        let batch =
-            Batch { name: "createContainer", hooks: &hooks.create_container, directory: self.plan.rootfs };
+        let batch = Batch {
+            name: "createContainer",
+            hooks: &hooks.create_container,
+            directory: self.plan.rootfs,
+            environment: Environment::Given(&[]),
+        };
         batch.run(&self.state)
     }
 
@@ -146,14 +149,11 @@ impl Init<'_> {
 
     /// Takes on the user's rights and reports.
     fn finish(&self) -> Result<Program> {
+        process::set_undumpable()?;
         placement::set(self.plan.linux)?;
         let settings = Settings {
             process: self.process,
-            umask: self.process.user.umask.unwrap_or(0o022),
-            capabilities: self.process.capabilities.as_ref(),
-            no_new_privileges: self.process.no_new_privileges,
             filter: self.filter,
-            limits: &self.process.rlimits,
             user_namespace: self.namespaces.has_users(),
             channel: self.channel,
         };
@@ -169,15 +169,28 @@ impl Init<'_> {
             Ok(1) => {}
             _ => return EXEC_FAILED,
         }
-        let state = State { status: "created".into(), ..self.state.clone() };
-        let hooks = self.plan.spec.hooks.as_ref().map_or(&[][..], |hooks: &Hooks| &hooks.start_container);
-        let batch = Batch { name: "startContainer", hooks, directory: Path::new(&self.process.cwd) };
-        if let Err(error) = batch.run(&state) {
+        if let Err(error) = self.run_start_hooks() {
             eprintln!("{error}");
             return EXEC_FAILED;
         }
         eprintln!("{}", program.execute());
         EXEC_FAILED
+    }
+
+    /// Runs the hooks that belong to the program: with its rights and environment.
+    fn run_start_hooks(&self) -> Result<()> {
+        let hooks = self.plan.spec.hooks.as_ref().map_or(&[][..], |hooks: &Hooks| &hooks.start_container);
+        if hooks.is_empty() {
+            return Ok(());
+        }
+        let environment = program::environment(&self.process.env, self.process.user.uid)?;
+        let batch = Batch {
+            name: "startContainer",
+            hooks,
+            directory: Path::new(&self.process.cwd),
+            environment: Environment::Given(&environment),
+        };
+        batch.run(&State { status: "created".into(), ..self.state.clone() })
     }
 }
 

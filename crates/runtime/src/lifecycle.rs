@@ -12,7 +12,7 @@ use std::time::Duration;
 use kernel::{Errno, file, pidfd, trace};
 use oci::runtime::LinuxResources;
 
-use crate::hooks::Batch;
+use crate::hooks::{Batch, Environment};
 use crate::resources;
 use crate::state::{Directory, Record, Status};
 use crate::{Error, Kind, Result};
@@ -69,11 +69,12 @@ pub fn kill(root: &Path, id: &str, signal: i32, target: Target) -> Result<()> {
     if target == Target::All {
         return Ok(record.cgroup()?.kill_all(signal)?);
     }
-    let not_running = || Error::new(Kind::NotFound, "container not running");
-    let init = record.init()?.ok_or_else(not_running)?;
     if signal == libc::SIGKILL && !record.has_own_pids() {
+        // Others may have outlived the first process.
         return Ok(record.cgroup()?.kill_all(signal)?);
     }
+    let not_running = || Error::new(Kind::NotFound, "container not running");
+    let init = record.init()?.ok_or_else(not_running)?;
     match pidfd::kill(&init, signal) {
         Err(error) if error.errno() == Errno::SRCH => return Err(not_running()),
         other => other?,
@@ -118,7 +119,7 @@ pub fn delete(root: &Path, id: &str, deletion: Deletion) -> Result<()> {
             return Err(Error::unknown("container init still running"));
         }
     }
-    destroy(&directory, &record)
+    destroy(&directory, &record).map_err(|error| error.during("unable to destroy container"))
 }
 
 fn destroy(directory: &Directory, record: &Record) -> Result<()> {
@@ -129,7 +130,12 @@ fn destroy(directory: &Directory, record: &Record) -> Result<()> {
     trace::during("runtime.remove-cgroups", &record.id, || cgroup.remove())?;
     trace::during("runtime.remove-state", &record.id, || directory.remove())?;
     let (bundle, _) = record.labels();
-    let batch = Batch { name: "poststop", hooks: &record.config.poststop, directory: Path::new(&bundle) };
+    let batch = Batch {
+        name: "poststop",
+        hooks: &record.config.poststop,
+        directory: Path::new(&bundle),
+        environment: Environment::Runtime,
+    };
     batch.run(&record.hook_state("stopped", 0))
 }
 
@@ -139,7 +145,7 @@ pub fn pause(root: &Path, id: &str) -> Result<()> {
     let record = directory.read()?;
     match record.status(&directory)? {
         Status::Running | Status::Created => Ok(record.cgroup()?.freeze()?),
-        status => Err(Error::refused(format!("container not running or created: {}", status.word()))),
+        Status::Paused | Status::Stopped => Err(Error::refused("container not running")),
     }
 }
 

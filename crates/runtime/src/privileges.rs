@@ -31,14 +31,7 @@ pub(crate) struct Filter<'a> {
 #[derive(Debug)]
 pub(crate) struct Settings<'a> {
     pub process: &'a Process,
-    /// Mask of new files.
-    pub umask: u32,
-    /// `None` keeps all.
-    pub capabilities: Option<&'a LinuxCapabilities>,
-    pub no_new_privileges: bool,
     pub filter: Option<Filter<'a>>,
-    /// Resource limits. They come late, because few descriptors may be too few for the work before.
-    pub limits: &'a [PosixRlimit],
     /// Whether the process is in a user namespace, where it may not raise limits itself.
     pub user_namespace: bool,
     /// Receives the filter's listener.
@@ -50,13 +43,13 @@ impl Settings<'_> {
     pub fn take_on(&self) -> Result<Program> {
         self.limit()?;
         set_scheduling(self.process)?;
-        if self.no_new_privileges {
+        if self.process.no_new_privileges {
             process::set_no_new_privileges()?;
         } else {
             self.load_filter()?;
         }
         let environment = program::environment(&self.process.env, self.process.user.uid)?;
-        let sets = self.capabilities.map(sets);
+        let sets = self.process.capabilities.as_ref().map(sets);
         if let Some(sets) = &sets {
             capability::limit_bounding(sets.bounding)
                 .map_err(|e| during("unable to apply bounding set", e))?;
@@ -73,21 +66,22 @@ impl Settings<'_> {
         }
         check_directory()?;
         let program = program::find(&self.process.args, &environment)?;
-        if self.no_new_privileges {
+        if self.process.no_new_privileges {
             self.load_filter()?;
         }
         Ok(program)
     }
 
+    /// Limits come late, because few descriptors may be too few for the work before.
     fn limit(&self) -> Result<()> {
-        if self.limits.is_empty() {
+        if self.process.rlimits.is_empty() {
             return Ok(());
         }
         if self.user_namespace {
             self.channel.send(&Message::Limits)?;
             return self.channel.wait_go();
         }
-        set_limits(0, self.limits)
+        set_limits(0, &self.process.rlimits)
     }
 
     fn change_user(&self) -> Result<()> {
@@ -95,7 +89,7 @@ impl Settings<'_> {
         own_standard_streams(user.uid)?;
         let identity = Identity { uid: user.uid, gid: user.gid, groups: &user.additional_gids };
         identity.take_on().map_err(|e| during("unable to setup user", e))?;
-        process::set_umask(self.umask);
+        process::set_umask(user.umask.unwrap_or(0o022));
         Ok(())
     }
 

@@ -9,7 +9,8 @@ use rustix::fs::{Access, AtFlags, CWD};
 
 use crate::{Error, Result};
 
-/// The environment as the program gets it: of equal names the last counts, `HOME` is added where it is missing.
+/// The environment as the program gets it: of equal names the last counts, `HOME` is added where it is missing or
+/// empty.
 ///
 /// Must be called with the container's root, whose `/etc/passwd` tells the home.
 pub(crate) fn environment(given: &[String], uid: u32) -> Result<Vec<String>> {
@@ -30,7 +31,8 @@ pub(crate) fn environment(given: &[String], uid: u32) -> Result<Vec<String>> {
         }
     }
     kept.reverse();
-    if !given.is_empty() && !seen.contains("HOME") {
+    if !kept.iter().any(|entry| entry.starts_with("HOME=") && entry != "HOME=") {
+        kept.retain(|entry| entry != "HOME=");
         kept.push(format!("HOME={}", home(uid)));
     }
     Ok(kept)
@@ -107,7 +109,8 @@ mod tests {
     fn environments() {
         let env = environment(&strings(&["A=1", "B=2", "A=3", "HOME=/h"]), 0).unwrap();
         assert_eq!(env, ["B=2", "A=3", "HOME=/h"]);
-        assert!(environment(&[], 0).unwrap().is_empty());
+        assert_eq!(environment(&strings(&["HOME=", "A=1"]), 4_000_000_000).unwrap(), ["A=1", "HOME=/"]);
+        assert_eq!(environment(&[], 4_000_000_000).unwrap(), ["HOME=/"]);
         assert_eq!(environment(&strings(&["A=1"]), 4_000_000_000).unwrap(), ["A=1", "HOME=/"]);
         for bad in ["A", "=x", "A=\0"] {
             assert_eq!(environment(&strings(&[bad]), 0).unwrap_err().kind(), crate::Kind::Invalid);

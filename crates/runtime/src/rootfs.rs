@@ -29,6 +29,7 @@ use crate::{Error, Result};
 
 pub(crate) use binds::{Source, open_sources, ranges};
 pub(crate) use console::{hand_over, open_master};
+pub(crate) use mounts::check as check_mount;
 
 /// What the tree is made from.
 #[derive(Debug)]

@@ -14,7 +14,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use kernel::cgroup::Cgroup;
 use kernel::{Errno, KernelError, pidfd, procfs};
-use oci::runtime::{Hook, LinuxCapabilities, PosixRlimit, State};
+use oci::runtime::{
+    ExecCpuAffinity, Hook, LinuxCapabilities, LinuxIoPriority, LinuxScheduler, PosixRlimit, Process, State,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Kind, Result};
@@ -58,6 +60,65 @@ pub(crate) struct Config {
     pub seccomp: Option<SeccompRecord>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub personality: Option<u64>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub apparmor_profile: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub process_label: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub umask: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oom_score_adj: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scheduler: Option<LinuxScheduler>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub io_priority: Option<LinuxIoPriority>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exec_cpu_affinity: Option<ExecCpuAffinity>,
+}
+
+impl Config {
+    /// Notes of the first process what those added later take from it.
+    pub fn of_process(process: &Process) -> Self {
+        let process = process.clone();
+        Self {
+            no_new_privileges: process.no_new_privileges,
+            capabilities: process.capabilities,
+            rlimits: process.rlimits,
+            apparmor_profile: process.apparmor_profile,
+            process_label: process.selinux_label,
+            umask: process.user.umask,
+            oom_score_adj: process.oom_score_adj,
+            scheduler: process.scheduler,
+            io_priority: process.io_priority,
+            exec_cpu_affinity: process.exec_cpu_affinity,
+            ..Self::default()
+        }
+    }
+
+    /// A process to add, with what it says nothing of as the first process has it: above all nobody is let in without
+    /// the container's security labels. Only `no_new_privs` is its own affair.
+    pub fn complete(&self, process: &Process) -> Process {
+        let mut process = process.clone();
+        let texts = [
+            (&mut process.apparmor_profile, &self.apparmor_profile),
+            (&mut process.selinux_label, &self.process_label),
+        ];
+        for (own, inherited) in texts {
+            if own.is_empty() {
+                own.clone_from(inherited);
+            }
+        }
+        if process.rlimits.is_empty() {
+            process.rlimits.clone_from(&self.rlimits);
+        }
+        process.capabilities = process.capabilities.or_else(|| self.capabilities.clone());
+        process.user.umask = process.user.umask.or(self.umask);
+        process.oom_score_adj = process.oom_score_adj.or(self.oom_score_adj);
+        process.scheduler = process.scheduler.or_else(|| self.scheduler.clone());
+        process.io_priority = process.io_priority.or_else(|| self.io_priority.clone());
+        process.exec_cpu_affinity = process.exec_cpu_affinity.or_else(|| self.exec_cpu_affinity.clone());
+        process
+    }
 }
 
 /// A namespace of the container.
@@ -351,6 +412,18 @@ mod tests {
             Record { init_process_pid, ..Record::default() }.init().unwrap().is_none()
         });
         assert!(thread.join().unwrap());
+    }
+
+    #[test]
+    fn nobody_is_added_without_the_containers_labels() {
+        let process = |profile: &str, label: &str| Process {
+            apparmor_profile: profile.into(),
+            selinux_label: label.into(),
+            ..Process::default()
+        };
+        let config = Config::of_process(&process("first", "label"));
+        assert_eq!(config.complete(&process("", "")), process("first", "label"));
+        assert_eq!(config.complete(&process("own", "own")), process("own", "own"));
     }
 
     #[test]

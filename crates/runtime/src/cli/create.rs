@@ -90,7 +90,8 @@ fn run_container(globals: &Globals, parsed: &Parsed) -> Outcome {
         return Ok(0);
     }
     let status = watch.wait(pid, terminal)?;
-    remove()?;
+    // The container has done what it was for: its status stays the command's, whatever goes wrong afterwards.
+    remove().map_err(|error| Failure::from(error).with_status(status))?;
     Ok(status)
 }
 

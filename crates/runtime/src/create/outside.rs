@@ -8,12 +8,12 @@ use kernel::namespace::Namespaces;
 use kernel::process::{Child, wait_pid};
 use kernel::procfs::{self, ProcFs};
 use kernel::{namespace, netns, pidfd, trace, userns};
-use oci::runtime::{ContainerProcessState, Hooks, LinuxSeccomp, State};
+use oci::runtime::{ContainerProcessState, Hook, Hooks, LinuxSeccomp, State};
 use rustix::process::PidfdGetfdFlags;
 
 use super::{Create, Parts};
 use crate::bundle::Bundle;
-use crate::hooks::Batch;
+use crate::hooks::{Batch, Environment};
 use crate::privileges::set_limits;
 use crate::rootfs::ranges;
 use crate::state::{Config, Directory, NamespaceRecord, Record, SeccompRecord, now, replace_file};
@@ -50,12 +50,10 @@ impl<'a> Outside<'a> {
             rootfs: bundle.rootfs.to_string_lossy().into_owned(),
             labels,
             namespaces: bundle.linux.namespaces.iter().filter_map(namespace_record).collect(),
-            no_new_privileges: bundle.process.no_new_privileges,
-            capabilities: bundle.process.capabilities.clone(),
-            rlimits: bundle.process.rlimits.clone(),
             poststop: bundle.spec.hooks.as_ref().map(|hooks| hooks.poststop.clone()).unwrap_or_default(),
             seccomp,
             personality: bundle.linux.personality.as_ref().map(placement::domain).transpose()?,
+            ..Config::of_process(&bundle.process)
         };
         let record = Record {
             id: create.id.to_owned(),
@@ -86,23 +84,23 @@ impl<'a> Outside<'a> {
         let starting = |error: Error| error.during("unable to start container process");
         trace::during("runtime.note", self.create.id, || self.note(child.pid))?;
         self.help(child, channel).map_err(starting)?;
+        let during_init = |error: Error| starting(error.during("error during container init"));
         loop {
-            let during_init = |text: String| Error::unknown(text).during("error during container init");
             match channel.receive()? {
                 Some(Message::Ready) => return Ok(()),
                 Some(Message::Hooks) => {
-                    self.run_runtime_hooks(child.pid).map_err(starting)?;
+                    self.run_runtime_hooks(child.pid).map_err(during_init)?;
                     channel.send(&Message::Go)?;
                 }
                 Some(Message::Limits) => {
-                    set_limits(child.pid, &self.bundle.process.rlimits).map_err(starting)?;
+                    set_limits(child.pid, &self.bundle.process.rlimits).map_err(during_init)?;
                     channel.send(&Message::Go)?;
                 }
                 Some(Message::Listener(number)) => {
                     self.pass_listener(child, number).map_err(starting)?;
                     channel.send(&Message::Go)?;
                 }
-                Some(Message::Failed(text)) => return Err(starting(during_init(text))),
+                Some(Message::Failed(text)) => return Err(during_init(Error::unknown(text))),
                 Some(Message::Go | Message::Cloned(_)) | None => return Err(starting(self.ended_early())),
             }
         }
@@ -160,7 +158,7 @@ impl<'a> Outside<'a> {
         let none = Hooks::default();
         let hooks = self.bundle.spec.hooks.as_ref().unwrap_or(&none);
         for (name, hooks) in [("prestart", &hooks.prestart), ("createRuntime", &hooks.create_runtime)] {
-            Batch { name, hooks, directory: &self.bundle.path }.run(&state)?;
+            self.batch(name, hooks).run(&state)?;
         }
         Ok(())
     }
@@ -187,8 +185,7 @@ impl<'a> Outside<'a> {
             replace_file(path, pid.to_string().as_bytes())?;
         }
         let Some(hooks) = &self.bundle.spec.hooks else { return Ok(()) };
-        let batch = Batch { name: "poststart", hooks: &hooks.poststart, directory: &self.bundle.path };
-        batch.run(&self.record.hook_state("created", pid))
+        self.batch("poststart", &hooks.poststart).run(&self.record.hook_state("created", pid))
     }
 
     /// Ends the process and runs the hooks for the end.
@@ -200,9 +197,12 @@ impl<'a> Outside<'a> {
             Parent::CallersParent => pidfd::wait_end(&child.pidfd, None).map(drop),
         };
         let state = self.record.hook_state("stopped", 0);
-        let batch =
-            Batch { name: "poststop", hooks: &self.record.config.poststop, directory: &self.bundle.path };
-        let _ = batch.run(&state);
+        let _ = self.batch("poststop", &self.record.config.poststop).run(&state);
+    }
+
+    /// Hooks that run beside the container.
+    fn batch<'b>(&'b self, name: &'b str, hooks: &'b [Hook]) -> Batch<'b> {
+        Batch { name, hooks, directory: &self.bundle.path, environment: Environment::Runtime }
     }
 }
 

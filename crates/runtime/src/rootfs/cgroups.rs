@@ -32,7 +32,8 @@ impl Tree<'_> {
             destination: mount.destination.clone(),
             ..Mount::default()
         };
-        let flags = options.flags & !libc::MS_RDONLY;
+        let safe = libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC;
+        let flags = options.flags & !libc::MS_RDONLY | safe;
         let data = vec!["mode=755".to_owned()];
         self.mount_plain(&tmpfs, &Options { flags, data, ..Options::default() }, place)?;
         let destination = clean(Path::new(&mount.destination));

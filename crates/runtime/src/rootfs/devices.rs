@@ -71,11 +71,14 @@ impl Tree<'_> {
                 )));
             }
         };
-        let number = |number: i64| u32::try_from(number).unwrap_or_default();
+        let number = |number: i64| {
+            u32::try_from(number)
+                .map_err(|_| Error::invalid(format!("invalid number {number} of device {}", device.path)))
+        };
         let kind = NodeKind {
             mode: file_type | device.file_mode.unwrap_or(0o666) & 0o7777,
-            major: number(device.major),
-            minor: number(device.minor),
+            major: number(device.major)?,
+            minor: number(device.minor)?,
         };
         let directory = self.root.make_directories(parent, 0o755)?;
         let node =

@@ -35,21 +35,25 @@ impl Tree<'_> {
 
     /// Puts a read-only copy of a place, with all that is mounted below, over itself. A missing place is no error.
     fn protect_path(&self, path: &str) -> kernel::Result<()> {
-        let Some(place) = self.find(path)? else { return Ok(()) };
+        let Some(place) = self.root.find(Path::new(path))? else { return Ok(()) };
         let tree = mount::detach_copy_of(&place, Reach::Tree)?;
         set_attributes(&tree, &READ_ONLY)?;
         mount::attach(&tree, &place)
     }
 
     /// Hides a file under the host's `/dev/null`, a directory under an empty one. A missing place is no error.
+    ///
+    /// The copy of `/dev/null` is read-only, which forbids nobody to write to the device: the container's root could
+    /// otherwise change the mode and the owner of the host's node.
     fn mask(&self, path: &str, empty: &mut Option<OwnedFd>) -> kernel::Result<()> {
-        let Some(place) = self.find(path)? else { return Ok(()) };
+        let Some(place) = self.root.find(Path::new(path))? else { return Ok(()) };
         let found =
             rustix::fs::fstat(&place).map_err(|errno| kernel::KernelError::new("stat", path, errno))?;
         if FileType::from_raw_mode(found.st_mode) != FileType::Directory {
             // Host's tree: nobody in the container can have put something else there.
             let null = mount::detach_copy(Path::new("/dev/null"), Reach::One)?;
             check_null(&null)?;
+            set_attributes(&null, &READ_ONLY)?;
             return mount::attach(&null, &place);
         }
         // All masked directories show the same one: the first is mounted, the others are copies of it.
@@ -64,14 +68,6 @@ impl Tree<'_> {
                 *empty = Some(tree);
                 Ok(())
             }
-        }
-    }
-
-    /// What is at a path; nothing is not an error, nor is a path that cannot be walked to.
-    fn find(&self, path: &str) -> kernel::Result<Option<OwnedFd>> {
-        match self.root.find(Path::new(path)) {
-            Err(error) if matches!(error.errno(), Errno::ACCESS | Errno::LOOP | Errno::XDEV) => Ok(None),
-            other => other,
         }
     }
 }

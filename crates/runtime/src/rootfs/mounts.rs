@@ -51,6 +51,24 @@ impl From<MountError<'_>> for Error {
     }
 }
 
+/// Refuses what no mount can be, before anything is made.
+pub(crate) fn check(mount: &Mount) -> Result<()> {
+    let destination = &mount.destination;
+    if destination.is_empty() {
+        return Err(Error::invalid("invalid mount: destination must not be empty"));
+    }
+    if clean(Path::new(destination)) == Path::new("/") {
+        return Err(Error::invalid(format!("invalid mount: {destination:?} is the root itself")));
+    }
+    if binds::is_bind(mount) && !parse(mount)?.data.is_empty() {
+        // A slip of the pen in "ro" must not leave a bind writable.
+        return Err(Error::invalid(format!(
+            "invalid mount {destination:?}: bind mounts cannot have any filesystem-specific options applied"
+        )));
+    }
+    Ok(())
+}
+
 /// The options of a mount of the bundle.
 pub(super) fn parse(mount: &Mount) -> Result<Options> {
     Ok(Options::parse(&mount.options, Dialect::Oci)?)
@@ -62,6 +80,12 @@ impl Tree<'_> {
         if binds::is_bind(mount) {
             options.flags |= libc::MS_BIND;
             return self.bind(number, mount, &options);
+        }
+        if mount.kind != "proc" && clean(Path::new(&mount.destination)) == Path::new("/proc") {
+            return Err(self.failed(mount, &options, "it is not of type proc"));
+        }
+        if mount.kind == "tmpfs" {
+            self.take_mode(mount, &mut options)?;
         }
         let place = self.place(mount).map_err(|error| self.failed(mount, &options, &error.text()))?;
         match mount.kind.as_str() {
@@ -87,7 +111,7 @@ impl Tree<'_> {
         let destination = clean(Path::new(&mount.destination));
         let on_proc = rustix::fs::fstatfs(place).is_ok_and(|found| found.f_type == PROC_SUPER_MAGIC);
         let allowed = MOUNTABLE_BELOW_PROC.iter().any(|path| destination == Path::new(path));
-        // A second procfs or bind over the root of the first hides it as a whole.
+        // A second procfs over the root of the first hides it as a whole.
         if !on_proc || allowed || destination == Path::new("/proc") {
             return Ok(());
         }

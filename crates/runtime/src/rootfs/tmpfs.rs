@@ -16,14 +16,21 @@ use super::Tree;
 use crate::{Error, Result};
 
 impl Tree<'_> {
-    /// A tmpfs has the permissions of the directory it hides, unless the options say otherwise.
+    /// A tmpfs has the permissions of the directory it hides, unless the options say otherwise. Where there is none yet
+    /// it has those of every tmpfs.
+    pub(super) fn take_mode(&self, mount: &Mount, options: &mut Options) -> Result<()> {
+        if options.data.iter().any(|word| word.starts_with("mode=")) {
+            return Ok(());
+        }
+        let Some(hidden) = self.root.find(Path::new(&mount.destination))? else { return Ok(()) };
+        let found = rustix::fs::fstat(&hidden)
+            .map_err(|errno| self.failed(mount, options, &kernel::strerror(errno)))?;
+        options.data.push(format!("mode={:o}", found.st_mode & 0o7777));
+        Ok(())
+    }
+
     pub(super) fn mount_tmpfs(&self, mount: &Mount, mut options: Options, place: &OwnedFd) -> Result<()> {
         let read_only = options.flags & libc::MS_RDONLY != 0;
-        if !options.data.iter().any(|word| word.starts_with("mode=")) {
-            let found = rustix::fs::fstat(place)
-                .map_err(|errno| self.failed(mount, &options, &kernel::strerror(errno)))?;
-            options.data.push(format!("mode={:o}", found.st_mode & 0o7777));
-        }
         if read_only {
             options.flags &= !libc::MS_RDONLY;
             self.seal.borrow_mut().push(clean(Path::new(&mount.destination)));

@@ -66,6 +66,18 @@ fn mounts_that_cannot_be_made() {
         mount(json!({"destination": "/x", "type": "tmpfs", "source": "tmpfs", "options": ["size=lots"]})),
         "data=size=lots",
     );
+    refused(
+        mount(json!({"destination": "/x", "source": "/tmp", "options": ["bind", "r0"]})),
+        r#"invalid mount "/x": bind mounts cannot have any filesystem-specific options applied"#,
+    );
+    refused(
+        mount(json!({"destination": "/x/..", "source": "/tmp", "options": ["bind"]})),
+        r#"invalid mount: "/x/.." is the root itself"#,
+    );
+    refused(
+        |spec| spec["linux"]["devices"] = json!([{"path": "/dev/x", "type": "c", "major": -1, "minor": 3}]),
+        "invalid number -1 of device /dev/x",
+    );
 }
 
 #[test]

@@ -114,3 +114,40 @@ fn detached_processes_tell_their_number() {
         serde_json::from_str(&bundle.verb(&["ps", "--format", "json", &bundle.id]).ok()).unwrap();
     assert!(ps.contains(&pid));
 }
+
+#[test]
+fn what_a_process_leaves_open_is_as_the_first_has_it() {
+    let bundle = Bundle::script("exec sleep 1000").with(|spec| {
+        spec["process"]["user"]["umask"] = json!(0o77);
+        spec["process"]["oomScoreAdj"] = json!(333);
+        spec["process"]["scheduler"] = json!({"policy": "SCHED_BATCH", "nice": 5});
+    });
+    bundle.create().ok();
+    bundle.verb(&["start", &bundle.id]).ok();
+    let script = "umask; cat /proc/self/oom_score_adj; set -- $(cat /proc/$$/stat); shift 18; echo $1";
+    let own = json!({"user": {"uid": 0, "gid": 0, "umask": 0o27}, "oomScoreAdj": 444});
+    for (more, expected) in [(json!({}), "0077\n333\n5\n"), (own, "0027\n444\n5\n")] {
+        let mut process = json!({"cwd": "/", "env": ["PATH=/bin"], "args": ["/bin/sh", "-c", script]});
+        process.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let file = bundle.path().join("process.json");
+        std::fs::write(&file, process.to_string()).unwrap();
+        let said = bundle.verb(&["exec", "--process", file.to_str().unwrap(), &bundle.id]);
+        assert_eq!(said.ok(), expected);
+    }
+}
+
+/// As with an init system inside, which takes a group of its own and hands controllers on.
+#[test]
+fn a_process_joins_the_first_where_the_containers_group_takes_none() {
+    if !crate::bundle::only_version_2() {
+        return;
+    }
+    let bundle = running();
+    let group = std::path::Path::new("/sys/fs/cgroup").join(&bundle.id);
+    std::fs::create_dir(group.join("sub")).unwrap();
+    let pid = bundle.state()["pid"].to_string();
+    std::fs::write(group.join("sub/cgroup.procs"), pid).unwrap();
+    std::fs::write(group.join("cgroup.subtree_control"), "+memory").unwrap();
+    let out = bundle.verb(&["exec", &bundle.id, "/bin/cat", "/proc/self/cgroup"]).ok();
+    assert_eq!(out, format!("0::/{}/sub\n", bundle.id));
+}

@@ -63,6 +63,7 @@ fn failing_hooks_fail_the_create_and_leave_nothing() {
                 )),
             "{text}"
         );
+        assert_eq!(text.contains("error during container init: "), kind != "poststart", "{text}");
         assert!(bundle.is_gone(), "{kind}");
         assert!(
             std::fs::read_to_string(bundle.path().join("log")).unwrap().starts_with("poststop"),
@@ -91,4 +92,32 @@ fn a_hook_that_takes_too_long_is_killed() {
         text.contains("error running createRuntime hook #0: hook ran past specified timeout of 1.0s"),
         "{text}"
     );
+}
+
+#[test]
+fn a_failing_poststop_hook_hides_no_exit_status() {
+    let bundle = Bundle::script("exit 7").with(|spec| {
+        spec["hooks"] = json!({"poststop": [{"path": "/bin/false"}]});
+    });
+    let said = bundle.run();
+    assert_eq!(said.status, 7, "{said:?}");
+    assert!(said.err.contains("unable to destroy container: error running poststop hook #0"), "{said:?}");
+    assert!(bundle.is_gone());
+}
+
+#[test]
+fn hooks_without_an_environment_have_that_of_their_place() {
+    let bundle = Bundle::script("true").with(|spec| {
+        let hook = |script: &str| json!([{"path": "/bin/sh", "args": ["sh", "-c", script]}]);
+        spec["process"]["env"] = json!(["PATH=/bin", "A=program"]);
+        spec["hooks"] = json!({
+            "createRuntime": hook("test \"$GANTRY_HOOK\" = runtime"),
+            "createContainer": hook("test -z \"$GANTRY_HOOK$A\""),
+            "startContainer": hook("test \"$A\" = program && test \"$HOME\" = /root"),
+        });
+    });
+    bundle.save();
+    let mut command = bundle.command(&["run", "--bundle", bundle.path().to_str().unwrap(), &bundle.id]);
+    let output = command.env("GANTRY_HOOK", "runtime").output().unwrap();
+    assert!(output.status.success(), "{output:?}");
 }

@@ -42,9 +42,7 @@ fn states_from_created_to_gone() {
     );
     bundle.verb(&["pause", &bundle.id]).ok();
     assert_eq!(bundle.state()["status"], "paused");
-    assert!(
-        bundle.verb(&["pause", &bundle.id]).failed().contains("container not running or created: paused")
-    );
+    assert!(bundle.verb(&["pause", &bundle.id]).failed().contains("container not running"));
     bundle.verb(&["resume", &bundle.id]).ok();
     assert!(bundle.verb(&["resume", &bundle.id]).failed().contains("container not paused"));
     let ps: Vec<i64> =
@@ -113,6 +111,23 @@ fn without_a_pid_namespace_all_processes_are_found() {
     bundle.wait();
     bundle.verb(&["delete", &bundle.id]).ok();
     assert!(bundle.is_gone());
+}
+
+#[test]
+fn without_a_pid_namespace_the_others_die_after_the_first() {
+    let bundle = Bundle::script("sleep 1000 & true").with(|spec| {
+        let kept = |namespace: &serde_json::Value| namespace["type"] != "pid";
+        spec["linux"]["namespaces"].as_array_mut().unwrap().retain(kept);
+    });
+    bundle.create().ok();
+    bundle.verb(&["start", &bundle.id]).ok();
+    bundle.wait();
+    let left: Vec<i32> =
+        serde_json::from_str(&bundle.verb(&["ps", "--format", "json", &bundle.id]).ok()).unwrap();
+    let [left] = left[..] else { panic!("{left:?}") };
+    let left = kernel::pidfd::open(left).unwrap();
+    bundle.verb(&["kill", &bundle.id, "KILL"]).ok();
+    assert!(kernel::pidfd::wait_end(&left, Some(std::time::Duration::from_secs(10))).unwrap());
 }
 
 #[test]

@@ -66,7 +66,7 @@ fn recursive_read_only_reaches_below() {
 #[test]
 fn tmpfs_takes_permissions_and_contents_of_what_it_hides() {
     let bundle = Bundle::script(
-        "stat -c %a /keep /copy; cat /copy/d/f; readlink /copy/l; touch /sealed/x 2>/dev/null || echo sealed",
+        "stat -c %a /keep /copy /new; cat /copy/d/f; readlink /copy/l; touch /sealed/x 2>/dev/null || echo sealed",
     );
     for name in ["keep", "copy/d", "sealed"] {
         std::fs::create_dir_all(bundle.rootfs().join(name)).unwrap();
@@ -79,8 +79,9 @@ fn tmpfs_takes_permissions_and_contents_of_what_it_hides() {
     let bundle = bundle
         .mount(tmpfs("/keep", &["nosuid"]))
         .mount(tmpfs("/copy", &["tmpcopyup"]))
-        .mount(tmpfs("/sealed", &["ro"]));
-    assert_eq!(bundle.run().ok(), "1711\n755\ncopied\nd/f\nsealed\n");
+        .mount(tmpfs("/sealed", &["ro"]))
+        .mount(tmpfs("/new", &[]));
+    assert_eq!(bundle.run().ok(), "1711\n755\n1777\ncopied\nd/f\nsealed\n");
 }
 
 #[test]

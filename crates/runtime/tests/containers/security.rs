@@ -74,6 +74,53 @@ fn masks_use_the_hosts_null_cve_2025_31133() {
     assert_eq!(bundle.run().ok(), "0\n0\nro\n0\n");
 }
 
+/// The mode is the one it has already: should the container get at the node, the host's stays whole.
+#[test]
+fn the_hosts_null_cannot_be_changed_through_a_mask() {
+    let bundle = Bundle::script(
+        "/bin/busybox chmod 666 /proc/keys 2>/dev/null || echo mode; \
+         /bin/busybox chown 0:0 /proc/keys 2>/dev/null || echo owner; echo x >/proc/keys && echo written",
+    );
+    assert_eq!(bundle.run().ok(), "mode\nowner\nwritten\n");
+}
+
+#[test]
+fn what_cannot_be_masked_or_made_read_only_is_no_container() {
+    for list in ["maskedPaths", "readonlyPaths"] {
+        let bundle = Bundle::script("true").with(|spec| spec["linux"][list] = json!(["/loop"]));
+        symlink("/loop", bundle.rootfs().join("loop")).unwrap();
+        let text = bundle.run().failed();
+        assert!(text.contains("too many levels of symbolic links"), "{list}: {text}");
+        assert!(bundle.is_gone());
+    }
+}
+
+#[test]
+fn proc_is_nothing_but_procfs_cve_2019_16884() {
+    for mount in [
+        json!({"destination": "/proc", "type": "tmpfs", "source": "tmpfs"}),
+        json!({"destination": "/tmp/../proc", "source": "/tmp", "options": ["bind"]}),
+    ] {
+        let text = Bundle::script("true").mount(mount).run().failed();
+        assert!(text.contains("error mounting"), "{text}");
+    }
+}
+
+/// Before its start a container's first process still is the runtime: others in its pid namespace, with no less rights,
+/// see nothing of what it holds.
+#[test]
+fn a_sleeping_first_process_hides_its_descriptors() {
+    let first = Bundle::script("true");
+    first.create().ok();
+    let pid = first.state()["pid"].as_i64().unwrap();
+    let script = "readlink /proc/1/exe || readlink /proc/1/fd/0 || ls /proc/1/root/ || echo hidden";
+    let second = Bundle::script(script).with(|spec| {
+        let namespaces = spec["linux"]["namespaces"].as_array_mut().unwrap();
+        namespaces[0] = json!({"type": "pid", "path": format!("/proc/{pid}/ns/pid")});
+    });
+    assert_eq!(second.run().ok(), "hidden\n");
+}
+
 #[test]
 fn read_only_paths_cannot_be_written() {
     let bundle = Bundle::script(
