@@ -13,7 +13,6 @@ use model::transfer::{
 };
 use model::{Any, Timestamp};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 #[tokio::test]
 async fn events() -> Result<()> {
@@ -29,7 +28,7 @@ async fn events() -> Result<()> {
         event: Some(payload.clone()),
     };
     client.forward(envelope.clone()).await?;
-    let deadline = Duration::from_secs(20);
+    let deadline = e2e::program::DEADLINE;
     let first = tokio::time::timeout(deadline, subscription.next()).await?.context("ended")??;
     assert_eq!((first.topic.as_str(), first.event), ("/test/published", Some(payload)));
     assert_eq!(first.namespace, stage.scope.namespace.as_str());
@@ -121,8 +120,10 @@ async fn an_image_goes_in_and_out() -> Result<()> {
 #[tokio::test]
 async fn a_stream_has_one_name() -> Result<()> {
     let stage = Stage::open().await?;
-    let first = stage.client.open(&stage.scope, "same").await?;
-    let error = refused(stage.client.open(&stage.scope, "same").await)?;
+    // Without a lease a collection may take the first one away.
+    let scope = stage.leased().await?;
+    let first = stage.client.open(&scope, "same").await?;
+    let error = refused(stage.client.open(&scope, "same").await)?;
     assert!(error.text().contains("already exists"), "{error}");
     first.close().await;
     stage.finish().await
