@@ -139,3 +139,122 @@ pub trait Accept: Send + Sync {
     /// Hands a stream over, once. Errors: `NotFound`.
     fn take(&self, namespace: &str, id: &str) -> Result<std::sync::Arc<dyn Stream>>;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::VecDeque;
+    use std::sync::Mutex;
+    use std::task::{Context, Poll, Waker};
+
+    /// A stream whose peer has said these things and then closed its side, or said nothing more.
+    struct Peer {
+        says: Mutex<VecDeque<Message>>,
+        closes: bool,
+        heard: Mutex<Vec<Message>>,
+    }
+
+    impl Peer {
+        fn saying(says: impl IntoIterator<Item = Message>, closes: bool) -> Self {
+            let says = Mutex::new(says.into_iter().collect());
+            Self { says, closes, heard: Mutex::default() }
+        }
+
+        fn says(&self, message: Message) {
+            self.says.lock().expect("no panic holds it").push_back(message);
+        }
+
+        /// The lengths of the frames that came since the last look.
+        fn frames(&self) -> Vec<usize> {
+            let heard = std::mem::take(&mut *self.heard.lock().expect("no panic holds it"));
+            let length = |message: &Message| match message {
+                Message::Data(data) => Some(data.len()),
+                _ => None,
+            };
+            heard.iter().filter_map(length).collect()
+        }
+
+        /// What was granted since the last look.
+        fn granted(&self) -> Vec<u32> {
+            let heard = std::mem::take(&mut *self.heard.lock().expect("no panic holds it"));
+            let window = |message: &Message| match message {
+                Message::Window(bytes) => Some(*bytes),
+                _ => None,
+            };
+            heard.iter().filter_map(window).collect()
+        }
+    }
+
+    #[async_trait]
+    impl Stream for Peer {
+        async fn send(&self, message: Message) -> Result<()> {
+            self.heard.lock().expect("no panic holds it").push(message);
+            Ok(())
+        }
+
+        async fn receive(&self) -> Result<Option<Message>> {
+            let next = || self.says.lock().expect("no panic holds it").pop_front();
+            std::future::poll_fn(|_| match next() {
+                None if !self.closes => Poll::Pending,
+                said => Poll::Ready(Ok(said)),
+            })
+            .await
+        }
+
+        async fn close(&self) {}
+    }
+
+    fn poll<T>(future: std::pin::Pin<&mut impl Future<Output = T>>) -> Poll<T> {
+        future.poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    fn ready<T>(future: impl Future<Output = T>) -> T {
+        match poll(std::pin::pin!(future)) {
+            Poll::Ready(done) => done,
+            Poll::Pending => panic!("it waits"),
+        }
+    }
+
+    #[test]
+    fn no_more_is_sent_than_was_granted() {
+        let peer = Peer::saying([Message::Window(5)], false);
+        let mut sink = Sink::new(&peer);
+        let mut writing = std::pin::pin!(sink.write(Bytes::from_static(b"0123456789ab")));
+        assert!(poll(writing.as_mut()).is_pending());
+        assert_eq!(peer.frames(), [5]);
+        peer.says(Message::Window(3));
+        peer.says(Message::Window(3));
+        assert!(poll(writing.as_mut()).is_pending());
+        assert_eq!(peer.frames(), [3, 3]);
+        peer.says(Message::Window(100));
+        assert!(matches!(poll(writing.as_mut()), Poll::Ready(Ok(()))));
+        assert_eq!(peer.frames(), [1]);
+    }
+
+    #[test]
+    fn frames_have_a_size() {
+        let peer = Peer::saying([Message::Window(u32::MAX)], false);
+        ready(Sink::new(&peer).write(Bytes::from(vec![0; 2 * FRAME + 1]))).expect("granted");
+        assert_eq!(peer.frames(), [FRAME, FRAME, 1]);
+    }
+
+    #[test]
+    fn a_peer_that_closes_too_early_is_an_error() {
+        let peer = Peer::saying([Message::Window(5)], true);
+        let error = ready(Sink::new(&peer).write(Bytes::from_static(b"0123456789"))).expect_err("closed");
+        assert_eq!(error.kind(), crate::Kind::Unavailable);
+    }
+
+    #[test]
+    fn windows_are_granted_as_they_are_used_up() {
+        let data = |length: usize| Message::Data(Bytes::from(vec![0; length]));
+        let peer = Peer::saying([data(FRAME), data(0), data(1), data(FRAME)], true);
+        let mut source = Source::new(&peer);
+        let mut seen = Vec::new();
+        while let Some(bytes) = ready(source.read()).expect("data") {
+            seen.push((bytes.len(), peer.granted()));
+        }
+        assert_eq!(seen, [(FRAME, vec![WINDOW]), (1, vec![WINDOW]), (FRAME, vec![])]);
+        assert_eq!(peer.granted(), [WINDOW], "before the end, which may not be it");
+    }
+}
