@@ -272,7 +272,8 @@ impl Drop for Disk {
 fn a_full_disk_lets_rows_go() {
     let disk = Disk::mount();
     let store = open(disk.0.path());
-    let names: Vec<String> = (0..200).map(|n| format!("image-{n}")).collect();
+    // Enough for the file to grow.
+    let names: Vec<String> = (0..100).map(|n| format!("image-{n}-{}", "n".repeat(20_000))).collect();
     let all = names.clone();
     let put = move |tx: &mut WriteTx<'_>| {
         all.iter().try_for_each(|name| store::images::put(tx, "ns", &image(name, 1)))
@@ -294,6 +295,9 @@ fn a_full_disk_lets_rows_go() {
 fn a_disk_that_was_full() {
     let disk = Disk::mount();
     let store = open(disk.0.path());
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let sink = told.clone();
+    store.on_commit(move |events| sink.lock().expect("lock").extend(events));
     let path = disk.0.path().join("filler");
     for round in 0..2 {
         let mut filler = std::fs::File::create(&path).expect("create");
@@ -301,6 +305,7 @@ fn a_disk_that_was_full() {
         let name = format!("{round}-{}", "n".repeat(20_000));
         let large = name.clone();
         let put = move |tx: &mut WriteTx<'_>| {
+            tx.emit("ns", Event::ImageDelete { name: String::from("never") });
             (0..100).try_for_each(|n| store::images::put(tx, "ns", &image(&format!("{n}-{large}"), n)))
         };
         let error = store.write_sync(put.clone()).expect_err("there is no room for two megabytes");
@@ -314,4 +319,5 @@ fn a_disk_that_was_full() {
         assert_eq!(names, round + 1);
     }
     store.close();
+    assert!(told.lock().expect("lock").is_empty(), "what never became true is told to nobody");
 }
