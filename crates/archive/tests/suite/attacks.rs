@@ -88,3 +88,13 @@ fn links_inside_are_followed_inside() {
         assert!(fs::symlink_metadata(&found).is_ok_and(|m| m.is_file()), "{entries:?}");
     }
 }
+
+/// Longer than the kernel would take, however short it is once it is cleaned.
+#[test]
+fn names_have_an_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let name = |turns: usize| format!("f {}x 1", "a/../".repeat(turns));
+    apply_bytes(&Target::Directory(dir.path().to_owned()), &tar(&[&name(800)])).unwrap();
+    let error = apply_bytes(&Target::Directory(dir.path().to_owned()), &tar(&[&name(820)])).unwrap_err();
+    assert!(error.to_string().contains("name too long"), "{error}");
+}
