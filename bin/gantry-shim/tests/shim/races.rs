@@ -34,9 +34,10 @@ impl Drop for Brake {
 impl Brake {
     fn on(verb: &str, bench: &mut Bench) -> Self {
         let (reached, go) = (bench.fifo("reached"), bench.fifo("go"));
+        // It has the fifo open before it is let go: what is written there does not go with the writer.
         let script = format!(
             "#!/bin/sh\n{SHIM} oci \"$@\"\nstatus=$?\n\
-             for word; do [ $word = {verb} ] && echo > {reached} && read go < {go}; done\nexit $status\n"
+             for word; do [ $word = {verb} ] && exec 3<> {go} && echo > {reached} && read go <&3; done\nexit $status\n"
         );
         bench.runtime = program(bench.dir.path(), "gantry-oci", &script);
         let reached = pipe::OpenOptions::new().read_write(true).open_receiver(reached).expect("open");
