@@ -70,7 +70,8 @@ async fn run(world: &World, line: Line, request: Request) -> (Result<()>, Vec<u8
     streams.accept(accepted).expect("a free name");
     let transfers = transfers(world, streams);
     let work = transfers.transfer(&world.scope, request);
-    let done = tokio::time::timeout(Duration::from_secs(30), work).await.expect("an answer");
+    // Two thousand documents take their time where all disks and processors are busy.
+    let done = tokio::time::timeout(Duration::from_secs(300), work).await.expect("an answer");
     assert!(line.is_closed.load(Ordering::Relaxed), "the stream is left open");
     let got = line.got.lock().expect("no panic holds it").clone();
     (done, got)

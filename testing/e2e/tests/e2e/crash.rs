@@ -544,6 +544,10 @@ fn a_fifo_that_nobody_reads() -> Result<()> {
         let exec = daemon.ok(&["tasks", "exec", "--exec-id", "e", "one", "echo", "in"])?;
         ensure!(exec.stdout == "in\n", "{exec}");
         daemon.ok(&["tasks", "kill", "-s", "KILL", "one"])?;
+        let late = Instant::now() + DEADLINE;
+        while daemon.ok(&["tasks", "ls"])?.row("one")?.last() != Some(&"STOPPED") {
+            ensure!(Instant::now() < late, "it does not end");
+        }
         daemon.client(&["tasks", "rm", "one"]).run()?.warns("137")?;
         daemon.ok(&["containers", "rm", "one"])
     })();
