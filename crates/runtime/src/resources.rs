@@ -10,7 +10,7 @@ use oci::runtime::{
 use crate::{Error, Result};
 
 /// Limits of a new container. Whatever the rules for devices say, the usual ones stay usable: null, zero, full, random,
-/// urandom, tty, the pseudo terminals; and any node may be made.
+/// urandom, tty, the pseudo terminals, the tunnels of the network; and any node may be made.
 pub fn for_create(wanted: &LinuxResources) -> Result<Resources> {
     let mut rules: Vec<DeviceRule> = wanted.devices.iter().map(device).collect::<Result<_>>()?;
     rules.extend(usual_devices());
@@ -92,7 +92,7 @@ fn device(rule: &LinuxDeviceCgroup) -> Result<DeviceRule> {
         "c" | "u" => DeviceKind::Char,
         other => return Err(Error::invalid(format!("invalid cgroup device type {other:?}"))),
     };
-    let Some(access) = Access::parse(&rule.access) else {
+    let Some(access) = Access::parse(&rule.access).filter(|_| !rule.access.is_empty()) else {
         return Err(Error::invalid(format!("invalid cgroup device access {:?}", rule.access)));
     };
     Ok(DeviceRule { allow: rule.allow, kind, major: number(rule.major)?, minor: number(rule.minor)?, access })
@@ -121,6 +121,7 @@ fn usual_devices() -> impl Iterator<Item = DeviceRule> {
         (1, Some(9)),
         (136, None),
         (5, Some(2)),
+        (10, Some(200)),
     ];
     let usual = move |(major, minor)| rule(DeviceKind::Char, Some(major), minor, Access::ALL);
     mknod.into_iter().chain(numbers.into_iter().map(usual))
@@ -167,7 +168,7 @@ mod tests {
             minor: None,
             access: Access::parse("rw").unwrap(),
         };
-        assert_eq!((devices[0].kind, devices[1], devices.len()), (DeviceKind::All, own, 12));
+        assert_eq!((devices[0].kind, devices[1], devices.len()), (DeviceKind::All, own, 13));
     }
 
     #[test]
@@ -181,6 +182,7 @@ mod tests {
                 r#"{"devices": [{"allow": true, "type": "c", "access": "z"}]}"#,
                 "invalid cgroup device access \"z\"",
             ),
+            (r#"{"devices": [{"allow": true, "type": "c"}]}"#, "invalid cgroup device access \"\""),
             (
                 r#"{"devices": [{"allow": true, "type": "c", "major": -2, "access": "r"}]}"#,
                 "invalid cgroup device number -2",
