@@ -8,7 +8,7 @@ use clap::Parser;
 use cli::{Cli, Context, Services, explain};
 use client::Client;
 use model::plugins::Introspection;
-use model::{Namespace, Scope, Timestamp};
+use model::{Namespace, Scope};
 use std::io::ErrorKind;
 use std::process::exit;
 use std::sync::Arc;
@@ -60,7 +60,7 @@ async fn drive(cli: Cli) -> Result<u8> {
     let scope = Scope::new(Namespace::new(&cli.namespace).context("--namespace")?);
     let timeout = if cli.connect_timeout.is_zero() { CONNECT } else { cli.connect_timeout };
     let client = Arc::new(Client::connect(&cli.address, timeout).await?);
-    let source_date = cli.source_date_epoch.map(|seconds| Timestamp { seconds, nanos: 0 });
+    let source_date = cli.source_date();
     let services = services(&client)?;
     let context = Context { services, scope, output: cli.output, source_date };
     let shown = cli.command.shows_deprecations();

@@ -29,7 +29,9 @@ mod version;
 pub use context::{Context, Services};
 pub use output::{Output, explain};
 
+use anyhow::anyhow;
 use clap::{ArgAction, Parser, Subcommand};
+use model::Timestamp;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -60,7 +62,7 @@ pub struct Cli {
     pub connect_timeout: Duration,
     /// The time that new image records and layers tell instead of now, in seconds since 1970.
     #[arg(long, env = "SOURCE_DATE_EPOCH", value_name = "SECONDS", hide = true)]
-    pub source_date_epoch: Option<i64>,
+    source_date_epoch: Option<String>,
     /// Tell more of what went wrong.
     #[arg(long)]
     pub debug: bool,
@@ -70,6 +72,21 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Cli {
+    /// The time that new image records and layers tell instead of now. Many programs go by this variable: one that is
+    /// empty is none, and one that is no number is complained of and left out.
+    pub fn source_date(&self) -> Option<Timestamp> {
+        let text = self.source_date_epoch.as_deref().filter(|text| !text.is_empty())?;
+        match text.parse() {
+            Ok(seconds) => Some(Timestamp { seconds, nanos: 0 }),
+            Err(e) => {
+                output::complain(&anyhow!("SOURCE_DATE_EPOCH {text:?} is left out: {e}"));
+                None
+            }
+        }
+    }
 }
 
 /// Reads `90`, `90s`, `1m30s` or `500ms`.
@@ -174,6 +191,15 @@ mod tests {
     #[test]
     fn the_grammar_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_source_date_that_is_none_stops_nothing() {
+        for (text, expected) in [("", None), ("soon", None), ("5", Some(5))] {
+            let cli = Cli::try_parse_from(["gantry", &format!("--source-date-epoch={text}"), "version"]);
+            let date = cli.unwrap_or_else(|e| panic!("{text:?}: {e}")).source_date();
+            assert_eq!(date.map(|at| at.seconds), expected, "{text:?}");
+        }
     }
 
     #[test]
