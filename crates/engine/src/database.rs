@@ -21,8 +21,12 @@ impl Database {
         Arc::new(Self { store, room: Arc::new(Semaphore::new(WRITES)), pressure })
     }
 
-    /// Reads from a snapshot of the last commit. A read of cached rows takes microseconds, so it runs in place.
+    /// Reads from a snapshot of the last commit. A read of cached rows takes microseconds, so it runs in place. Refused
+    /// once the database is closed: another daemon may write to it by then, and who cleans up a disk must not go by less.
     pub(crate) fn read<R>(&self, closure: impl FnOnce(&ReadTx) -> Result<R>) -> Result<R> {
+        if self.room.is_closed() {
+            return Err(closed());
+        }
         self.store.read(closure)
     }
 
@@ -63,8 +67,7 @@ impl Database {
         closure: impl FnOnce(&mut WriteTx<'_>) -> Result<R> + Send + 'static,
         committed: impl FnOnce() + Send + 'static,
     ) -> Result<R> {
-        let closed = |_| Error::unavailable("the metadata database is closed");
-        let room = self.room.clone().acquire_owned().await.map_err(closed)?;
+        let room = self.room.clone().acquire_owned().await.map_err(|_| closed())?;
         let (answer, wait) = oneshot::channel();
         self.store.write(closure, move |result| {
             drop(room);
@@ -77,9 +80,13 @@ impl Database {
         wait.await.unwrap_or_else(|_| Err(Error::internal("the metadata writer is gone")))
     }
 
-    /// Refuses further writes, after those that wait.
+    /// Refuses further reads and writes, after the writes that wait.
     pub(crate) fn close(&self) {
         self.room.close();
         self.store.close();
     }
+}
+
+fn closed() -> Error {
+    Error::unavailable("the metadata database is closed")
 }

@@ -240,5 +240,7 @@ async fn stopping_is_an_answer() {
     world.engine.close().await;
     let refused = world.engine.collector.collect().await.expect_err("stopped");
     assert_eq!(refused.kind(), model::Kind::Unavailable);
+    let refused = world.engine.content.list(&world.scope, &[]).await.expect_err("closed");
+    assert_eq!(refused.text(), "the metadata database is closed: unavailable");
     world.engine.close().await;
 }
