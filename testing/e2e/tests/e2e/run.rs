@@ -2,7 +2,8 @@
 
 use anyhow::{Context, Result, ensure};
 use e2e::samples::{BUSYBOX, RELEASE};
-use e2e::{Daemon, Finished, Program};
+use e2e::terminal::OnTerminal;
+use e2e::{Client, Daemon, Finished, Program};
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
@@ -61,51 +62,41 @@ fn standard_input(daemon: Daemon) -> Result<()> {
 /// `-t`: a terminal of the size of the client's, which comes to it a moment after the start.
 fn a_terminal(daemon: Daemon) -> Result<()> {
     daemon.import_busybox()?;
-    let command = daemon.client(&[
-        "run",
-        "--rm",
-        "-t",
-        BUSYBOX,
-        "one",
-        "sh",
-        "-c",
-        "tty; until stty size 2>/dev/null | grep 33; do :; done; echo $TERM; exit 5",
-    ]);
-    let ran = in_terminal(command)?.with_code(5)?;
-    ensure!(ran.lines() == ["/dev/pts/0", "33 77", "xterm"], "{ran}");
+    let client = daemon.whose_client();
+    let run = |script: &str| daemon.client(&["run", "--rm", "-t", BUSYBOX, "one", "sh", "-c", script]);
+    let script = "tty; until stty size 2>/dev/null | grep 33; do :; done; echo $TERM";
+    in_terminal(client, run, (script, 5), &["/dev/pts/0", "33 77", "xterm"])?;
     daemon.ok(&["run", "-d", BUSYBOX, "two", "sleep", "1000"])?;
-    let exec = daemon.client(&[
-        "tasks",
-        "exec",
-        "-t",
-        "--exec-id",
-        "e",
-        "two",
-        "sh",
-        "-c",
-        "test -t 0 && until stty size 2>/dev/null | grep 33; do :; done; exit 4",
-    ]);
-    let ran = in_terminal(exec)?.with_code(4)?;
-    ensure!(ran.lines() == ["33 77"], "{ran}");
+    let exec =
+        |script: &str| daemon.client(&["tasks", "exec", "-t", "--exec-id", "e", "two", "sh", "-c", script]);
+    let script = "test -t 0 && until stty size 2>/dev/null | grep 33; do :; done";
+    in_terminal(client, exec, (script, 4), &["33 77"])?;
     daemon.ok(&["tasks", "rm", "-f", "two"])?;
     daemon.ok(&["containers", "rm", "two"])?;
     daemon.finish()
 }
 
-/// Runs a command in a terminal of 33 rows and 77 columns.
-pub(crate) fn in_terminal(program: Program) -> Result<Finished> {
-    let command = program.into_command();
-    let quote = |word: &std::ffi::OsStr| format!("'{}'", word.to_string_lossy().replace('\'', "'\\''"));
-    let words: Vec<String> =
-        std::iter::once(command.get_program()).chain(command.get_args()).map(quote).collect();
-    let line = format!("stty rows 33 cols 77; exec {}", words.join(" "));
-    let environment = command.get_envs().filter_map(|(key, value)| Some((key.to_str()?, value?)));
-    let script = Program::new("script").args(["-qec", &line, "/dev/null"]).env("TERM", "xterm");
-    let script = environment.fold(script, |script, (key, value)| script.env(key, value));
-    let mut ran = script.run()?;
-    // The end of `script`'s own input is typed into the terminal and echoed.
-    ran.stdout = ran.stdout.replace("^@", "");
-    Ok(ran)
+/// Runs a shell's script, which is to end with a code, in a terminal of 33 rows and 77 columns, and insists on what is
+/// seen.
+pub(crate) fn in_terminal(
+    client: Client,
+    program: impl Fn(&str) -> Program,
+    (script, code): (&str, i32),
+    lines: &[&str],
+) -> Result<()> {
+    // The real `ctr` lets go of a terminal as soon as it hears of the exit, and what it has not read by then is lost: what
+    // it runs ends when all has been seen.
+    let waits = client == Client::Ctr;
+    let end = if waits { format!("read seen; exit {code}") } else { format!("exit {code}") };
+    let mut terminal = OnTerminal::start(program(&format!("{script}; {end}")), (77, 33))?;
+    if waits {
+        terminal.until(lines.last().context("something is to be seen")?)?;
+        terminal.types("\r")?;
+    }
+    let (ended, text) = terminal.end()?;
+    let seen: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    ensure!(ended == code && seen == lines, "{ended}: {text:?}");
+    Ok(())
 }
 
 /// What the image's layers say, and namespaces of its own.

@@ -173,9 +173,9 @@ fn works(kind: Kind, shim: Shim, runtime: Runtime) -> Result<()> {
     cat.line_with(&["end"])?;
     ensure!(cat.finish()? == 0);
 
-    let sized = "tty; until stty size 2>/dev/null | grep 33; do :; done; exit 5";
-    let ran = in_terminal(client(&["--rm", "-t"], "tty", &["sh", "-c", sized]))?.with_code(5)?;
-    ensure!(ran.lines() == ["/dev/pts/0", "33 77"], "{ran}");
+    let run = |script: &str| client(&["--rm", "-t"], "tty", &["sh", "-c", script]);
+    let sized = "tty; until stty size 2>/dev/null | grep 33; do :; done";
+    in_terminal(Client::Ctr, run, (sized, 5), &["/dev/pts/0", "33 77"])?;
 
     client(&["-d"], "two", &["sh", "-c", "trap 'exit 9' TERM; sleep 1000 & wait"]).run()?.with_code(0)?;
     // With a child the shell has set its trap.
