@@ -330,6 +330,21 @@ mod tests {
     }
 
     #[test]
+    fn certificates_without_a_file() {
+        let dir = tempfile::tempdir().expect("temp dir");
+        let pem = |word: &str| format!("-----BEGIN {word}-----\nAAAA\n-----END {word}-----\n");
+        for (name, word) in
+            [("ca.crt", "CERTIFICATE"), ("own.cert", "CERTIFICATE"), ("own.key", "PRIVATE KEY"), ("x", "X")]
+        {
+            std::fs::write(dir.path().join(name), pem(word)).expect("write");
+        }
+        let tls = old_certificates(dir.path()).expect("well formed");
+        assert_eq!((tls.authorities.len(), tls.clients.len(), tls.skip_verify), (1, 1, None));
+        std::fs::remove_file(dir.path().join("own.key")).expect("remove");
+        assert!(old_certificates(dir.path()).expect_err("no key").to_string().contains("own.key"));
+    }
+
+    #[test]
     fn durations() {
         for (text, ms) in [("10s", 10_000), ("1h1m1s", 3_661_000), ("1.5s", 1500), ("250ms", 250)] {
             assert_eq!(duration(text), Some(Duration::from_millis(ms)), "{text}");

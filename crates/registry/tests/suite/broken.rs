@@ -20,13 +20,14 @@ fn ranged(asked: &Asked, bytes: &[u8]) -> Answer {
 async fn a_broken_download_goes_on() -> Result<()> {
     let (layer, bytes) = blob(4);
     let served = bytes.clone();
-    let script = Script::start(move |asked| Answer { cut: Some(400_000), ..ranged(asked, &served) })?;
+    let script = Script::start(move |asked| Answer { cut: Some(200_000), ..ranged(asked, &served) })?;
     let repository = Open::of(format!("{}/a:1", script.address())).open().await?;
-    // Every connection breaks after 400,000 bytes, the last one holds less.
+    // Every connection breaks after 200,000 bytes, the last one holds less. What moves is never given up.
     let got = read(&mut *repository.fetch(&layer, 0).await?).await?;
     ensure!(got == bytes, "{} bytes, or others than these", got.len());
     let ranges: Vec<_> = script.seen().iter().filter_map(Asked::range).collect();
-    ensure!(ranges == [400_000, 800_000, 1_200_000], "{ranges:?}");
+    let expected: Vec<_> = (1..).map(|n| n * 200_000).take_while(|at| *at < bytes.len()).collect();
+    ensure!(ranges == expected && ranges.len() > 3, "{ranges:?}");
     Ok(())
 }
 
@@ -134,6 +135,23 @@ async fn manifests_that_cannot_be_taken() -> Result<()> {
     // The size is known, the digest is the reference's: what is wrong shows when the content is fetched.
     let found = Open::of(format!("{}/a@{wanted}", other.address())).open().await?.resolve().await?;
     ensure!(found.digest == wanted);
+    // Where the size is not known it is fetched now.
+    let liar = Script::start(|_| {
+        Answer { unmeasured: true, ..Answer::bytes("{}") }.with("Content-Type", media_type::OCI_MANIFEST)
+    })?;
+    let error = refusal(Open::of(format!("{}/a@{wanted}", liar.address())).open().await?.resolve().await)?;
+    ensure!(
+        error.text().contains(&format!("the registry sent {} for {wanted}", Digest::of(b"{}"))),
+        "{error:?}"
+    );
+    // What is said to be too large is not even asked for.
+    let told = Script::start(move |_| {
+        let huge = Answer::bytes(vec![b' '; 5 << 20]).with("Content-Type", media_type::OCI_MANIFEST);
+        huge.with("Docker-Content-Digest", Digest::of(b"huge").as_str())
+    })?;
+    let error = refusal(Open::of(format!("{}/a:1", told.address())).open().await?.resolve().await)?;
+    ensure!(error.kind() == model::Kind::ResourceExhausted, "{error:?}");
+    ensure!(told.lines().iter().all(|line| line.starts_with("HEAD")), "{:?}", told.lines());
     Ok(())
 }
 
@@ -212,5 +230,27 @@ async fn uploads() -> Result<()> {
         let error = refusal(repository.push(push(&layer, &bytes, &layer.digest)).await)?;
         ensure!(error.text().contains(words), "{words}: {error:?}");
     }
+    Ok(())
+}
+
+/// What was sent in vain is not counted, and a neighbour that may not be read is none.
+#[tokio::test]
+async fn an_upload_that_is_sent_twice() -> Result<()> {
+    let (layer, bytes) = blob(12);
+    let refusals = AtomicUsize::new(0);
+    let script = Script::start(move |asked| match asked.method.as_str() {
+        "POST" if asked.path.contains("mount=") => Answer::status(401),
+        "POST" => Answer::status(202).with("Location", "/v2/a/blobs/uploads/1"),
+        "PUT" if refusals.fetch_add(1, Ordering::Relaxed) == 0 => Answer::status(429),
+        "PUT" => Answer::status(201),
+        _ => Answer::status(404),
+    })?;
+    let repository = Open::of(format!("{}/a:1", script.address())).open().await?;
+    let mut pushing = push(&layer, &bytes, &layer.digest);
+    pushing.labels.insert(repository.source().0, "other".into());
+    ensure!(repository.push(pushing.clone()).await? == Pushed::Sent);
+    ensure!(pushing.sent.get() == bytes.len() as u64, "{} of {}", pushing.sent.get(), bytes.len());
+    let puts = script.lines().iter().filter(|line| line.starts_with("PUT")).count();
+    ensure!(puts == 2, "{:?}", script.lines());
     Ok(())
 }

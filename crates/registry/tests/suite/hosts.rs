@@ -47,9 +47,12 @@ async fn hosts_do_what_they_are_for() -> Result<()> {
         "POST" => Answer::status(202).with("Location", "/up"),
         _ => Answer::status(201),
     })?;
+    let index = Script::start(|_| Answer::status(404))?;
     let dir = hosts_dir(&format!(
-        "server = \"http://{}\"\n[host.\"http://{}\"]\ncapabilities = [\"pull\"]\n",
+        "server = \"http://{}\"\n[host.\"http://{}\"]\ncapabilities = [\"resolve\"]\n\
+         [host.\"http://{}\"]\ncapabilities = [\"pull\"]\n",
         own.address(),
+        index.address(),
         mirror.address()
     ))?;
     let repository = Open { host_dir: path(&dir), ..Open::of("reg.example/a:1") }.open().await?;
@@ -58,6 +61,7 @@ async fn hosts_do_what_they_are_for() -> Result<()> {
     let (layer, bytes) = blob(11);
     ensure!(read(&mut *repository.fetch(&layer, 0).await?).await? == b"{\"a\":1}");
     ensure!(mirror.lines().len() == 1);
+    ensure!(index.lines().is_empty(), "who only resolves is asked for nothing that needs pulling");
     repository.push(push(&layer, &bytes, &layer.digest)).await?;
     ensure!(mirror.lines().len() == 1 && own.lines().iter().any(|line| line.starts_with("PUT /up?")));
     Ok(())
@@ -101,5 +105,29 @@ async fn bad_references() -> Result<()> {
         ensure!(error.kind() == model::Kind::InvalidArgument, "{reference}: {error:?}");
         ensure!(error.text().contains(words) && error.text().contains(reference), "{reference}: {error:?}");
     }
+    Ok(())
+}
+
+/// Whoever is not the last is asked once: there is somebody else.
+#[tokio::test]
+async fn patience_is_for_the_last() -> Result<()> {
+    let busy = Script::start(|_| Answer::status(503))?;
+    let own = Script::start(|_| manifest_of("{}"))?;
+    let dir =
+        hosts_dir(&format!("server = \"http://{}\"\n[host.\"http://{}\"]\n", own.address(), busy.address()))?;
+    Open { host_dir: path(&dir), ..Open::of("reg.example/a:1") }.open().await?.resolve().await?;
+    ensure!(busy.lines().len() == 1, "{:?}", busy.lines());
+    Ok(())
+}
+
+/// A host that is named with `https` is spoken to through TLS or not at all.
+#[tokio::test]
+async fn https_stays_https() -> Result<()> {
+    let plain = Script::start(|_| manifest_of("{}"))?;
+    let dir = hosts_dir(&format!("server = \"https://{}\"\n", plain.address()))?;
+    let open = Open { host_dir: path(&dir), ..Open::of("reg.example/a:1") };
+    let error = refusal(open.open().await?.resolve().await)?;
+    ensure!(error.text().contains("server gave HTTP response to HTTPS client"), "{error:?}");
+    ensure!(plain.lines().is_empty(), "{:?}", plain.lines());
     Ok(())
 }

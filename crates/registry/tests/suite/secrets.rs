@@ -134,3 +134,80 @@ async fn a_registry_that_is_never_content() -> Result<()> {
     ensure!(script.lines().len() <= 5, "{:?}", script.lines());
     Ok(())
 }
+
+/// Who is redirected to and refuses us is not told who we are, nor is anybody asked for it.
+#[tokio::test]
+async fn others_may_not_ask() -> Result<()> {
+    let other =
+        Script::start(|_| Answer::status(401).with("WWW-Authenticate", "Basic realm=\"give it to me\""))?;
+    let target = format!("http://{}/blob", other.address());
+    let script = Script::start(move |_| Answer::status(307).with("Location", &*target))?;
+    let (open, answering) = Open::of(format!("{}/a:1", script.address())).answering(ada());
+    let error = refusal(open.open().await?.resolve().await)?;
+    ensure!(error.text().contains("401 Unauthorized"), "{error:?}");
+    ensure!(answering.asked().is_empty(), "{:?}", answering.asked());
+    ensure!(other.seen().iter().all(|asked| asked.header("authorization").is_empty()));
+    Ok(())
+}
+
+/// A password that was not believed is not shown again.
+#[tokio::test]
+async fn the_same_words_convince_nobody() -> Result<()> {
+    let script = Script::start(|_| Answer::status(401).with("WWW-Authenticate", "Basic realm=x"))?;
+    let (open, _) = Open::of(format!("{}/a:1", script.address())).answering(ada());
+    refusal(open.open().await?.resolve().await)?;
+    let shown: Vec<_> = script.seen().iter().map(|asked| !asked.header("authorization").is_empty()).collect();
+    ensure!(shown == [false, true], "{shown:?}");
+    Ok(())
+}
+
+/// A realm that knows no POST is asked by GET.
+#[tokio::test]
+async fn realms_of_old() -> Result<()> {
+    for status in [400, 401, 404, 405] {
+        let realm = Script::start(move |asked| match asked.method.as_str() {
+            "POST" => Answer::status(status),
+            _ => Answer::bytes(r#"{"token":"t"}"#),
+        })?;
+        let script = registry(realm.address())?;
+        let (open, _) = Open::of(format!("{}/a:1", script.address())).answering(ada());
+        open.open().await?.resolve().await?;
+        let asked = realm.seen().pop().expect("it was asked");
+        ensure!(asked.header("authorization").starts_with("Basic "), "{status}: {asked:?}");
+    }
+    Ok(())
+}
+
+/// A token is good for what it was given for, and for as long.
+#[tokio::test]
+async fn a_token_has_its_limits() -> Result<()> {
+    let realm = Script::start(|_| Answer::bytes(r#"{"access_token":"t","expires_in":1}"#))?;
+    let challenge = format!("Bearer realm=\"http://{}/token\"", realm.address());
+    let script = Script::start(move |asked| match (asked.header("authorization"), asked.method.as_str()) {
+        ("Bearer t", "POST") => Answer::status(202).with("Location", "/up"),
+        ("Bearer t", "PUT") => Answer::status(201),
+        ("Bearer t", _) if asked.path.contains("blobs") => Answer::status(404),
+        ("Bearer t", _) => Answer::bytes("{}")
+            .with("Content-Type", media_type::OCI_MANIFEST)
+            .with("Docker-Content-Digest", Descriptor::of("", b"{}").digest.as_str()),
+        _ => Answer::status(401).with("WWW-Authenticate", &*challenge),
+    })?;
+    let (open, _) = Open::of(format!("{}/a:1", script.address())).answering(ada());
+    let repository = open.open().await?;
+    repository.resolve().await?;
+    let (layer, bytes) = super::blob(13);
+    repository.push(super::push(&layer, &bytes, &layer.digest)).await?;
+    let scopes = |scope: &str| {
+        let asked = realm.seen();
+        let bodies = asked.iter().map(|asked| String::from_utf8_lossy(&asked.body).into_owned());
+        bodies.filter(|body| body.split('&').any(|word| word == scope)).count()
+    };
+    ensure!(scopes("scope=repository%3Aa%3Apull") == 1, "{:?}", realm.seen());
+    ensure!(scopes("scope=repository%3Aa%3Apull%2Cpush") >= 1, "{:?}", realm.seen());
+    let late = std::time::Instant::now() + e2e::program::DEADLINE;
+    while scopes("scope=repository%3Aa%3Apull") < 2 {
+        ensure!(std::time::Instant::now() < late, "a token is kept for ever");
+        repository.resolve().await?;
+    }
+    Ok(())
+}
