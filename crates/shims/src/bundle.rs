@@ -92,6 +92,29 @@ impl Bundle {
         self.write(served_by.0, served_by.1.as_bytes(), 0o600)
     }
 
+    /// Makes the bundle's directory, and nothing in it.
+    pub(crate) fn make_empty(&self) -> Result<()> {
+        make_dir(&self.path, 0o700)
+    }
+
+    /// Makes again what a shim that serves needs of its bundle, where it is missing, and writes some files.
+    pub(crate) fn mend(&self, files: &[(&str, &str)]) -> Result<()> {
+        for (dir, mode) in
+            [(self.path.clone(), 0o700), (self.path.join("rootfs"), 0o711), (self.work.clone(), 0o711)]
+        {
+            match make_dir(&dir, mode) {
+                Err(e) if !e.is_already_exists() => return Err(e),
+                _ => {}
+            }
+        }
+        let link = self.path.join("work");
+        match std::os::unix::fs::symlink(&self.work, &link) {
+            Err(e) if e.kind() != ErrorKind::AlreadyExists => return Err(Error::io("symlink", &link, e)),
+            _ => {}
+        }
+        files.iter().try_for_each(|(name, text)| self.write(name, text.as_bytes(), 0o600))
+    }
+
     /// Writes one file.
     pub(crate) fn write(&self, name: &str, content: &[u8], mode: u32) -> Result<()> {
         let path = self.path.join(name);

@@ -189,8 +189,8 @@ impl Inner {
         };
         let started = match self.binaries.start(&start, bundle).await {
             Ok(endpoint) => self.meet(making, bundle, &endpoint).await.map(|channel| (endpoint, channel)),
-            // It may have left a shim behind, unlike one that says itself that it failed.
-            Err(e) if e.kind() == Kind::DeadlineExceeded => Err(e),
+            // It was ended and may have left a shim behind, unlike one that says itself that it failed.
+            Err(e) if matches!(e.kind(), Kind::DeadlineExceeded | Kind::Aborted) => Err(e),
             Err(e) => return Err(e),
         };
         if started.is_err() {

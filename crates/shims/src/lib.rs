@@ -27,6 +27,7 @@ mod setup;
 mod shim;
 mod shims;
 mod start;
+mod strays;
 mod table;
 mod task;
 mod waits;

@@ -5,6 +5,7 @@
 //! | bundle | end |
 //! |---|---|
 //! | empty, or nobody knows its shim's binary | removed |
+//! | without an address, but its shim serves | mended and kept, see [`crate::strays`] |
 //! | nobody listens | cleaned up after by the shim's binary; exit and deletion are told. It stays when that fails |
 //! | the shim does not know the task | an interrupted create: the shim is ended, the bundle removed |
 //! | the shim answers | kept; an exit that nobody was told is told |
@@ -40,7 +41,7 @@ use wire::api::task_v3::{StateRequest, StateResponse, task_methods};
 /// How many bundles are looked at at a time.
 const AT_A_TIME: usize = 16;
 /// How long the start of the daemon waits for one shim. A healthy one answers within a millisecond.
-const PATIENCE: Duration = Duration::from_millis(150);
+pub(crate) const PATIENCE: Duration = Duration::from_millis(150);
 
 /// What a reload needs to know of containers.
 #[async_trait]
@@ -88,7 +89,15 @@ impl Inner {
     /// See [`crate::Shims::reload`].
     pub(crate) async fn reload(self: Arc<Self>, records: Arc<dyn Records>) -> Result<Reloaded> {
         let (bundles, works) = (self.setup.bundles_dir(), self.setup.work_dir());
-        let names = blocking(move || list_tasks(&bundles)).await?;
+        let inner = Arc::clone(&self);
+        let names = blocking(move || {
+            // An error is said when working directories without a bundle are removed.
+            if let Ok(works) = list_tasks(&inner.setup.work_dir()) {
+                inner.mend_bundles(&works);
+            }
+            list_tasks(&bundles)
+        })
+        .await?;
         let permits = Arc::new(Semaphore::new(AT_A_TIME));
         let mut loads = JoinSet::new();
         for (namespace, id) in names {
@@ -149,15 +158,21 @@ impl Inner {
         let (namespace, id) = task;
         let of = bundle.clone();
         let files = blocking(move || Files::read(&of)).await?;
-        if files.is_empty {
+        let (endpoint, stray) = match files.endpoint {
+            Some(endpoint) => (Some(endpoint), false),
+            None if files.sandboxed => (None, false),
+            None => (self.find_stray(task, bundle).await?, true),
+        };
+        if files.is_empty && endpoint.is_none() {
             return Ok(None);
         }
         let binary = match (files.binary, files.sandboxed) {
             (Some(path), _) => Some(path),
             (None, true) => None,
-            (None, false) => match records.runtime_of(namespace, id).await? {
-                Some(runtime) => Some(self.resolver.resolve(&runtime)?),
-                None => return Ok(None),
+            (None, false) => match (records.runtime_of(namespace, id).await?, &endpoint) {
+                (runtime, Some(endpoint)) if stray => Some(self.mend(bundle, endpoint, runtime).await?),
+                (Some(runtime), _) => Some(self.resolver.resolve(&runtime)?),
+                (None, _) => return Ok(None),
             },
         };
         let log = match &binary {
@@ -166,10 +181,10 @@ impl Inner {
         };
         let (namespace, id) = (namespace.clone(), id.clone());
         let unmet = Unmet { namespace, id, bundle: bundle.clone(), binary, exits: Arc::new(files.exits) };
-        Ok(Some(Found { unmet, log, endpoint: files.endpoint }))
+        Ok(Some(Found { unmet, log, endpoint }))
     }
 
-    async fn reach(&self, namespace: &Namespace, endpoint: &Endpoint) -> Result<Channel> {
+    pub(crate) async fn reach(&self, namespace: &Namespace, endpoint: &Endpoint) -> Result<Channel> {
         let limits = Limits { dial: self.setup.limits.load, ..self.setup.limits };
         Channel::connect(endpoint, namespace, &limits).await
     }
@@ -317,7 +332,7 @@ impl Inner {
 }
 
 /// Asks for the state of a shim's task.
-async fn ask(channel: &Channel, id: &ContainerId, limit: Duration) -> Answer<StateResponse> {
+pub(crate) async fn ask(channel: &Channel, id: &ContainerId, limit: Duration) -> Answer<StateResponse> {
     let request = StateRequest { id: id.to_string(), exec_id: String::new() };
     let call = Call { method: task_methods::STATE, request: &request, limit: Some(limit), probes: true };
     channel.call(call).await

@@ -56,9 +56,10 @@ impl Outcome {
         if self.status.success() {
             return Ok(self.stdout);
         }
+        let kind = if self.status.signal().is_some() { Kind::Aborted } else { Kind::Unknown };
         let mut printed = String::from_utf8_lossy(&self.stdout).into_owned();
         printed.push_str(&String::from_utf8_lossy(&self.stderr));
-        Err(Error::unknown(format!("{printed}: {}", ending(self.status))))
+        Err(Error::new(kind, format!("{printed}: {}", ending(self.status))))
     }
 }
 

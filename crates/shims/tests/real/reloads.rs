@@ -190,3 +190,63 @@ async fn a_dead_shim_that_cannot_be_cleaned_up_after() {
         stage.leave().await;
     }
 }
+
+/// Removes what can be removed of a bundle, as people do.
+fn tear_down(bundle: &std::path::Path, rest: bool) {
+    let rootfs = bundle.join("rootfs");
+    if !rest {
+        rustix::mount::unmount(&rootfs, rustix::mount::UnmountFlags::DETACH).expect("unmount");
+        return std::fs::remove_dir_all(bundle).expect("remove");
+    }
+    for entry in std::fs::read_dir(bundle).expect("list").flatten().filter(|e| e.path() != rootfs) {
+        std::fs::remove_file(entry.path()).expect("remove");
+    }
+}
+
+#[tokio::test]
+async fn a_shim_without_its_bundle_is_taken_in_again() {
+    for (peer, rest) in peers().into_iter().flat_map(|peer| [(peer.clone(), true), (peer, false)]) {
+        let mut stage = Stage::new(&peer).await;
+        let pid = within(stage.run("s").await.state("")).await.expect("state").pid;
+        let shim = stage.shim_pid("s").await;
+        stage.leave().await;
+        stage.rest();
+        tear_down(&stage.bundle("s"), rest);
+        assert_eq!(stage.come_back().await, Reloaded { kept: 1, removed: 0, unclear: 0 }, "{peer:?} {rest}");
+        stage.shims.announce();
+        let state = within(stage.task("s").state("")).await.expect("state");
+        assert_eq!((state.status, state.pid), (Status::Running, pid));
+        stage.leave().await;
+        assert_eq!(stage.come_back().await, Reloaded { kept: 1, removed: 0, unclear: 0 }, "once more");
+        stage.shims.announce();
+        assert_eq!(stage.end("s").await.pid, pid);
+        until(|| !is_running(shim)).await;
+        assert!(!stage.bundle("s").exists() && !stage.work("s").exists());
+        let of = || "s".to_owned();
+        let expected = [("/tasks/exit".to_owned(), of(), 137), ("/tasks/delete".to_owned(), of(), 137)];
+        assert_eq!(exits(stage.rest()), expected, "{peer:?} {rest}");
+        stage.run("s").await;
+        stage.end("s").await;
+        stage.leave().await;
+    }
+}
+
+#[tokio::test]
+async fn another_daemon_s_shim_is_let_alone() {
+    for peer in peers() {
+        let mut stage = Stage::new(&peer).await;
+        let pid = within(stage.run("s").await.state("")).await.expect("state").pid;
+        stage.leave().await;
+        // It has the same address, so the same name for the socket.
+        stage.state = "another";
+        assert_eq!(stage.come_back().await, Reloaded { kept: 0, removed: 1, unclear: 0 }, "{peer:?}");
+        assert!(!stage.shims.owns(&stage.scope.namespace, "s"));
+        stage.leave().await;
+        stage.state = "state";
+        assert_eq!(stage.come_back().await, Reloaded { kept: 1, removed: 0, unclear: 0 });
+        let state = within(stage.task("s").state("")).await.expect("state");
+        assert_eq!((state.status, state.pid), (Status::Running, pid));
+        stage.end("s").await;
+        stage.leave().await;
+    }
+}

@@ -85,6 +85,8 @@ pub struct Stage {
     server: Mutex<Option<oneshot::Sender<()>>>,
     /// What of the shims' events gets as far as the daemon.
     gate: Arc<Mutex<Gate>>,
+    /// The name of the state directory of the daemon that comes back.
+    pub state: &'static str,
 }
 
 /// Looks at an envelope; false when it goes no further.
@@ -108,6 +110,7 @@ impl Stage {
             tell,
             server: Mutex::default(),
             gate: Arc::new(Mutex::new(Box::new(|_| true))),
+            state: "state",
             dir,
         };
         // Nothing was missed.
@@ -164,7 +167,8 @@ impl Stage {
 
     /// The daemon comes back.
     pub async fn come_back(&mut self) -> Reloaded {
-        self.shims = Shims::new(setup(self.dir.path(), self.limits), sink(self.tell.clone()));
+        let setup = Setup { state: self.dir.path().join(self.state), ..setup(self.dir.path(), self.limits) };
+        self.shims = Shims::new(setup, sink(self.tell.clone()));
         let records = Known(self.peer.shim.display().to_string());
         let reloaded = self.shims.reload(Arc::new(records)).await.expect("reload");
         self.serve_events();
