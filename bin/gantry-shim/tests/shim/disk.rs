@@ -6,7 +6,7 @@ use std::process::Command;
 use kernel::mount::{Detach, Mount, unmount_recursive};
 use wire::api::task_v3 as api;
 
-use crate::bench::{Bench, PATIENCE};
+use crate::bench::{Bench, PATIENCE, config, unique};
 use crate::races::until;
 
 /// A file system in a file of another one. While the outer one is frozen, nothing that waits to be written to the inner
@@ -84,19 +84,27 @@ async fn deleting_does_not_wait_for_the_disk() {
 /// A log on a disk that does not answer holds up only who writes to it.
 #[tokio::test]
 async fn a_log_that_hangs_holds_up_nobody() {
-    let bench = Bench::start("", "echo one").await;
-    let disk = SlowDisk::new(bench.dir.path());
-    let log = disk.outer.join("log");
-    let uri = format!("file://{}", log.display());
-    bench.create(|r| (r.stdout, r.stderr) = (uri.clone(), uri)).await;
-    disk.freeze("-f");
-    bench.start_task().await;
-    assert_eq!(bench.wait("").await.exit_status, 0);
-    disk.freeze("-u");
-    bench.delete("").await;
-    assert_eq!(std::fs::read_to_string(&log).expect("log"), "one\n");
-    drop(disk);
-    bench.finish().await;
+    for (scheme, terminal) in [("file://", false), ("", false), ("", true)] {
+        let id = unique();
+        let mut config = config(&id, "echo one");
+        config["process"]["terminal"] = terminal.into();
+        let bench = Bench::start_with("", id, config).await;
+        let disk = SlowDisk::new(bench.dir.path());
+        let log = disk.outer.join("log");
+        std::fs::write(&log, "").expect("write");
+        let path = format!("{scheme}{}", log.display());
+        let stderr = if terminal { String::new() } else { path.clone() };
+        bench.create(|r| (r.stdout, r.stderr, r.terminal) = (path, stderr, terminal)).await;
+        disk.freeze("-f");
+        bench.start_task().await;
+        assert_eq!(bench.wait("").await.exit_status, 0, "{scheme} {terminal}");
+        disk.freeze("-u");
+        bench.delete("").await;
+        let text = std::fs::read_to_string(&log).expect("log");
+        assert_eq!(text.trim_end(), "one", "{scheme} {terminal}");
+        drop(disk);
+        bench.finish().await;
+    }
 }
 
 /// What does not fit on a full disk is lost; the container lives, and what it says later arrives.

@@ -215,15 +215,19 @@ async fn file_by(runtime: &str) {
 
 /// A plain file is appended to, and never handed to the process, which could cut it short.
 async fn plain_file_by(runtime: &str) {
-    let bench = Bench::start(runtime, "echo one; : > /dev/stdout; echo two").await;
-    let path = bench.dir.path().join("plain");
-    std::fs::write(&path, "before\n").expect("write");
-    let text = path.to_str().expect("utf-8").to_owned();
-    bench.create(|request| (request.stdout, request.stderr) = (text.clone(), text)).await;
-    bench.start_task().await;
-    bench.wait("").await;
-    bench.delete("").await;
-    assert_eq!(std::fs::read_to_string(path).expect("file"), "before\none\ntwo\n");
+    let bench = Bench::start(runtime, "echo one; : > /dev/stdout; echo no >&2; echo two").await;
+    let [plain, errors] = ["plain", "errors"].map(|name| bench.dir.path().join(name));
+    for (stderr, out, err) in [(&plain, "one\nno\ntwo\n", ""), (&errors, "one\ntwo\n", "no\n")] {
+        std::fs::write(&plain, "before\n").expect("write");
+        std::fs::write(&errors, "").expect("write");
+        let [stdout, stderr] = [&plain, stderr].map(|path| path.to_str().expect("utf-8").to_owned());
+        bench.create(|request| (request.stdout, request.stderr) = (stdout, stderr)).await;
+        bench.start_task().await;
+        bench.wait("").await;
+        bench.delete("").await;
+        assert_eq!(std::fs::read_to_string(&plain).expect("file"), format!("before\n{out}"));
+        assert_eq!(std::fs::read_to_string(&errors).expect("file"), err);
+    }
     bench.finish().await;
 }
 

@@ -1,4 +1,4 @@
-//! A program that takes a process's output: `binary://` and `binary-v2://`; and for `file://` a copy of ourselves.
+//! A program that takes a process's output: `binary://` and `binary-v2://`; and for log files a copy of ourselves.
 //!
 //! A program gets the reading ends of the process's own pipes as descriptors 3 and 4, and as 5 a pipe on which it reports,
 //! by a byte or by closing it, that it is ready.
@@ -11,6 +11,7 @@ use std::process::Command;
 
 use kernel::process::{close_all_except, fork, install_fd};
 use model::{Error, Result};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use rustix::pipe::{PipeFlags, pipe_with};
 
@@ -101,6 +102,18 @@ fn hand_over(fds: [&OwnedFd; 3]) -> kernel::Result<()> {
     close_all_except(&[3, 4, 5])
 }
 
+/// Moves everything to the end.
+fn copy_all(mut pumps: Vec<Pump>) {
+    while !pumps.is_empty() {
+        let sources = pumps.iter().map(Pump::source);
+        let mut watched: Vec<_> = sources.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
+        // A poll that is interrupted is a reason to look as well.
+        let _ = poll(&mut watched, None);
+        drop(watched);
+        pumps.retain_mut(|pump| pump.run() != Waiting::Ended);
+    }
+}
+
 /// Replaces the child; returns only when that fails.
 fn run(program: Program<'_>, identity: Identity<'_>) -> i32 {
     let mut command = Command::new(program.path);
@@ -111,18 +124,20 @@ fn run(program: Program<'_>, identity: Identity<'_>) -> i32 {
 }
 
 impl Logger {
-    /// A child that appends to a file all that comes out of a pipe, then ends. It costs a process, but a file on a disk
-    /// that hangs holds up only those who write to it, not the shim with all the containers of its group.
-    pub fn copying(source: OwnedFd, sink: OwnedFd) -> Result<Self> {
+    /// A child that appends to files all that comes out of pipes, whose reading ends do not block, then ends. It costs a
+    /// process, but a file on a disk that hangs holds up only those who write to it, not the shim with all the containers
+    /// of its group.
+    pub fn copying(files: Vec<(OwnedFd, OwnedFd)>) -> Result<Self> {
         let child = fork(move || {
             kernel::signal::reset();
             // Asked to end before the end of output, it would lose some.
             kernel::signal::ignore(libc::SIGTERM);
-            if close_all_except(&[source.as_raw_fd(), sink.as_raw_fd()]).is_err() {
+            let kept: Vec<_> = files.iter().flat_map(|(a, b)| [a.as_raw_fd(), b.as_raw_fd()]).collect();
+            if close_all_except(&kept).is_err() {
                 return 1;
             }
-            let mut pump = Pump::new(source, sink, Method::Append);
-            while pump.run() != Waiting::Ended {}
+            let pumps = files.into_iter().map(|(source, sink)| Pump::new(source, sink, Method::Append));
+            copy_all(pumps.collect());
             0
         });
         let child = child.map_err(|e| Error::unknown(e.to_string()))?;

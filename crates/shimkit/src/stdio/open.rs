@@ -5,6 +5,7 @@
 //! as a hang-up, and a writer of standard input until the client closes it. Plain files are never handed out, since a
 //! process could cut them short; a pipe and a pump stand between, for log files in a child. No open here waits.
 
+use std::fs::FileType;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt};
 use std::path::Path;
@@ -107,9 +108,12 @@ impl Wanted<'_> {
 
     fn open_paths(&self) -> Result<Opened> {
         let Request { stdin, stdout, stderr, .. } = self.request;
-        let mut kept = Kept::default();
-        let out = self.open_output(stdout, &mut kept)?;
-        let err = if stderr == stdout { duplicate(&out)? } else { self.open_output(stderr, &mut kept)? };
+        let (mut kept, mut files) = (Kept::default(), Vec::new());
+        let out = self.open_output(stdout, (&mut kept, &mut files))?;
+        let err = match stderr == stdout {
+            true => duplicate(&out)?,
+            false => self.open_output(stderr, (&mut kept, &mut files))?,
+        };
         let stdin = match stdin.as_str() {
             "" => null()?,
             path => {
@@ -121,13 +125,17 @@ impl Wanted<'_> {
                 reader
             }
         };
+        if !files.is_empty() {
+            kept.logger = Some(Logger::copying(files).map_err(|e| e.during(INIT_IO))?);
+        }
         Ok(Opened { ends: Ends { stdin, stdout: out, stderr: err }, kept })
     }
 
-    /// The process's end of an output path.
-    fn open_output(&self, path: &str, kept: &mut Kept) -> Result<OwnedFd> {
+    /// The process's end of an output path. What is for a file on a disk is to be copied by a child.
+    fn open_output(&self, path: &str, (kept, files): (&mut Kept, &mut Files)) -> Result<OwnedFd> {
         let failed = |e: Error| e.during(format!("{PIPE_COPY}: opening file {path:?} failed"));
-        let fifo = is_fifo(path).map_err(failed)?;
+        let found = kind_of(path).map_err(failed)?;
+        let fifo = found.is_fifo();
         let sink = if fifo {
             let reader = open(path, OFlags::RDONLY | OFlags::NONBLOCK).map_err(failed)?;
             kept.readers.push(reader);
@@ -143,13 +151,25 @@ impl Wanted<'_> {
             return Ok(sink);
         }
         let (source, end) = self.output_pipe()?;
+        if found.is_file() {
+            files.push((source, sink));
+            return Ok(end);
+        }
         kept.pumps.push(Pump::new(source, sink, if fifo { Method::Splice } else { Method::Append }));
         Ok(end)
     }
 
     fn open_terminal(&self) -> Result<Opened> {
         let Request { stdin, stdout, .. } = self.request;
-        if !is_fifo(stdout).map_err(|_| Error::unknown(missing_console(stdout)))? {
+        let found = kind_of(stdout).map_err(|_| Error::unknown(missing_console(stdout)))?;
+        if found.is_file() {
+            let sink = open(stdout, OFlags::WRONLY | OFlags::APPEND)?;
+            let (source, end) = pipe(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+            let mut opened = self.terminal(end, stdin, Kept::default())?;
+            opened.kept.logger = Some(Logger::copying(vec![(source, sink)])?);
+            return Ok(opened);
+        }
+        if !found.is_fifo() {
             let sink = open(stdout, OFlags::WRONLY | OFlags::APPEND)?;
             return self.terminal(sink, stdin, Kept::default());
         }
@@ -182,10 +202,9 @@ impl Wanted<'_> {
         }
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND;
         let sink = open(path, flags).map_err(|e| e.during(INIT_IO))?;
-        let (source, stdout) = pipe(PipeFlags::CLOEXEC)?;
-        self.own(&stdout)?;
+        let (source, stdout) = self.output_pipe()?;
         let stderr = duplicate(&stdout)?;
-        let logger = Logger::copying(source, sink).map_err(|e| e.during(INIT_IO))?;
+        let logger = Logger::copying(vec![(source, sink)]).map_err(|e| e.during(INIT_IO))?;
         let kept = Kept { logger: Some(logger), ..Kept::default() };
         Ok(Opened { ends: Ends { stdin: null()?, stdout, stderr }, kept })
     }
@@ -231,6 +250,9 @@ impl Wanted<'_> {
         fchown(fd, Some(uid), Some(gid)).map_err(|e| Error::io("chown", "pipe", e.into()))
     }
 }
+
+/// Reading ends of pipes, and the files that what comes out of them is appended to.
+type Files = Vec<(OwnedFd, OwnedFd)>;
 
 const INIT_IO: &str = "failed to create init process I/O";
 const PIPE_COPY: &str = "failed to start io pipe copy: unable to copy pipes: containerd-shim";
@@ -280,9 +302,9 @@ pub fn writer_of(reader: &OwnedFd) -> Result<OwnedFd> {
     open(format!("/proc/self/fd/{}", reader.as_raw_fd()), OFlags::WRONLY | OFlags::NONBLOCK)
 }
 
-fn is_fifo(path: &str) -> Result<bool> {
+fn kind_of(path: &str) -> Result<FileType> {
     let found = std::fs::metadata(path).map_err(|e| Error::io("open", path, e))?;
-    Ok(found.file_type().is_fifo())
+    Ok(found.file_type())
 }
 
 /// The reader of a stdin path, not blocking, and for a fifo our own writer of it.
