@@ -1,6 +1,6 @@
 //! Running a shim's binary to its end, with a deadline.
 
-use model::{Error, Result, error::os_text};
+use model::{Error, Kind, Result, error::os_text};
 use std::convert::Infallible;
 use std::ffi::OsString;
 use std::io::PipeWriter;
@@ -51,7 +51,7 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
-    /// Standard output, or an error of what was printed and how the process ended.
+    /// Standard output, or an error of what was printed and how the process ended: `Aborted` when a signal ended it.
     pub(crate) fn into_output(self) -> Result<Vec<u8>> {
         if self.status.success() {
             return Ok(self.stdout);

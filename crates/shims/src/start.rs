@@ -5,7 +5,7 @@ use crate::bundle::Bundle;
 use crate::run::{Errors, Run};
 use crate::sealed::Sealed;
 use crate::setup::{LogLevel, Setup};
-use model::{Any, Error, Result, tasks::Exit};
+use model::{Any, Error, Kind, Result, tasks::Exit};
 use prost::Message as _;
 use std::collections::HashSet;
 use std::ffi::OsString;
@@ -104,7 +104,8 @@ impl Binaries {
             errors: Errors::Apart,
             limit: self.setup.limits.start,
         };
-        let value = run.finish().await?.into_output().map_err(|e| e.during("failed to get runtime info"))?;
+        let value = run.finish().await?.into_output();
+        let value = value.map_err(|e| e.with_kind(Kind::Unknown).during("failed to get runtime info"))?;
         Ok(Any { type_url: wire::typeurl::RUNTIME_INFO.to_owned(), value: value.into() })
     }
 

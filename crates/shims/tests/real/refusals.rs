@@ -100,6 +100,34 @@ async fn a_shim_that_came_up_for_nothing_ends() {
     }
 }
 
+/// As the machine does when it has no memory left: the process that starts the shim is killed, and the shim is there.
+#[tokio::test]
+async fn a_shim_whose_start_is_killed_ends() {
+    for peer in peers().into_iter().filter(|peer| peer.shim == crate::stage::our_shim()) {
+        let stage = Stage::new(&peer).await;
+        let wrapped = stage.dir.path().join("wrapped");
+        let script = format!(
+            "#!/bin/sh\nfor last; do :; done\nif [ $last = start ]; then {0} \"$@\"; kill -KILL $$; fi\nexec {0} \"$@\"\n",
+            peer.shim.display()
+        );
+        std::fs::write(&wrapped, script).expect("write");
+        std::fs::set_permissions(&wrapped, std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .expect("chmod");
+        let mut container = stage.container("no", &["/bin/true"]);
+        container.runtime.name = wrapped.display().to_string();
+        let (kind, text) = refuse(&stage, &container, &stage.request("no")).await;
+        assert_eq!(kind, Kind::Unknown);
+        assert!(
+            text.starts_with("failed to start shim: start failed: ") && text.ends_with(": signal: killed"),
+            "{text}"
+        );
+        crate::stage::until(|| crate::stage::processes(&stage.scope.namespace).is_empty()).await;
+        let sockets = || std::fs::read_dir(stage.dir.path().join("s")).into_iter().flatten().count();
+        crate::stage::until(|| sockets() == 0).await;
+        stage.leave().await;
+    }
+}
+
 #[tokio::test]
 async fn tasks_that_cannot_be_created() {
     for peer in peers() {
