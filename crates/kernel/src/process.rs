@@ -45,6 +45,12 @@ pub fn close_all_except(keep: &[RawFd]) -> Result<()> {
     close_range(first, RawFd::MAX, 0)
 }
 
+/// Closes a descriptor whose owner is only a copy: for a child that never drops what it inherited.
+pub fn close_inherited(fd: impl AsFd) -> Result<()> {
+    let raw = fd.as_fd().as_raw_fd();
+    close_range(raw, raw, 0)
+}
+
 /// Marks every descriptor from `first` on to be closed by exec.
 pub fn close_on_exec_from(first: RawFd) -> Result<()> {
     close_range(first, RawFd::MAX, libc::CLOSE_RANGE_CLOEXEC)

@@ -12,7 +12,7 @@ use std::path::Path;
 use kernel::cgroup::Entry;
 use kernel::namespace::{self, Namespaces};
 use kernel::pidfd;
-use kernel::process::{Child, Clone, clear_ids_for_user, set_undumpable, wait_pid};
+use kernel::process::{Child, Clone, clear_ids_for_user, close_inherited, set_undumpable, wait_pid};
 use kernel::procfs::ProcFs;
 use oci::runtime::{LinuxNamespace, LinuxTimeOffset};
 
@@ -91,6 +91,11 @@ impl Spawn<'_> {
             // Others can see the new process before it is one of theirs.
             set_undumpable()?;
         }
+        let run = || {
+            // A copy of the caller's end kept here would hide the caller's death. Failing, it changes nothing else.
+            let _ = close_inherited(self.ours);
+            run()
+        };
         if self.namespaces.needs_middle() {
             return self.spawn_through_middle(run);
         }

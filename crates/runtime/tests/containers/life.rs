@@ -131,6 +131,30 @@ fn without_a_pid_namespace_the_others_die_after_the_first() {
 }
 
 #[test]
+fn the_first_process_does_not_outlive_the_runtime_that_makes_it() {
+    let bundle = Bundle::script("true");
+    let begun = bundle.path().join("begun");
+    kernel::file::make_fifo(&begun, 0o600).unwrap();
+    let script = format!("echo > {}; exec sleep 1000", begun.display());
+    let bundle = bundle.with(|spec| {
+        spec["hooks"]["createRuntime"] =
+            serde_json::json!([{"path": "/bin/sh", "args": ["sh", "-c", script]}]);
+    });
+    bundle.save();
+    let mut command = bundle.command(&["create", "--bundle", bundle.path().to_str().unwrap(), &bundle.id]);
+    let null = std::process::Stdio::null;
+    let mut create = command.stdout(null()).stderr(null()).spawn().unwrap();
+    std::fs::read(&begun).unwrap();
+    let first = kernel::pidfd::open(bundle.state()["pid"].as_i64().unwrap() as i32).unwrap();
+    // The command's own `timeout` passes it on to the runtime and its hook.
+    kernel::process::kill(create.id() as i32, libc::SIGTERM).unwrap();
+    create.wait().unwrap();
+    assert!(kernel::pidfd::wait_end(&first, Some(std::time::Duration::from_secs(20))).unwrap());
+    bundle.verb(&["delete", "--force", &bundle.id]).ok();
+    assert!(bundle.is_gone());
+}
+
+#[test]
 fn limits_apply_and_change() {
     let bundle = Bundle::script("exec sleep 1000").with(|spec| {
         spec["linux"]["resources"]["memory"] = serde_json::json!({"limit": 64 << 20});
