@@ -115,6 +115,25 @@ async fn references_are_followed() {
     assert_eq!(left(&world, &known).await, "rooted");
 }
 
+/// What a snapshot stands on stays as long as it does.
+#[tokio::test]
+async fn parents_are_kept() {
+    let world = World::new().await;
+    snapshot(&world, "a", &[]).await;
+    let commit = model::snapshots::Commit {
+        name: "base".into(),
+        key: "a".into(),
+        ..model::snapshots::Commit::default()
+    };
+    world.snapshots().commit(&world.scope, commit).await.expect("committed");
+    let prepare = Prepare { key: "child".into(), parent: "base".into(), labels: map(&[]) };
+    world.snapshots().prepare(&world.scope, prepare).await.expect("prepared");
+    container(&world, "c", &[], "child").await;
+    assert_eq!(left(&world, &[]).await, "base child");
+    world.engine.containers.delete(&world.scope, "c").await.expect("deleted");
+    assert_eq!(left(&world, &[]).await, "");
+}
+
 #[tokio::test]
 async fn leases_and_expiry() {
     let world = World::new().await;

@@ -5,6 +5,7 @@ mod collector;
 mod content;
 mod events;
 mod fakes;
+mod fetches;
 mod pulls;
 mod records;
 mod snapshots;

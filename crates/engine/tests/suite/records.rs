@@ -93,6 +93,34 @@ async fn namespaces() {
     assert!(seen[1].contains("\"x\": \"1\", \"y\": \"2\""), "{seen:?}");
 }
 
+/// Whatever is left in a namespace keeps it, and is named.
+#[tokio::test]
+async fn namespaces_that_are_not_empty() {
+    let world = World::new().await;
+    let (namespaces, scope) = (&world.engine.namespaces, &world.scope);
+    let refused = async || text(namespaces.delete("ns").await);
+    let left = |kinds: &str| {
+        format!(
+            "FailedPrecondition: namespace \"ns\" must be empty, but it still has {kinds}: failed precondition"
+        )
+    };
+    world.engine.images.create(scope, image("i"), None).await.expect("image");
+    assert_eq!(refused().await, left("images"));
+    let delete = images::Delete { name: "i".into(), sync: false, target: None };
+    world.engine.images.delete(scope, delete).await.expect("deleted");
+    let prepare = model::snapshots::Prepare { key: "s".into(), parent: String::new(), labels: map(&[]) };
+    world.snapshots().prepare(scope, prepare).await.expect("snapshot");
+    assert_eq!(refused().await, left("snapshots on \"dirs\" snapshotter"));
+    let ingest = model::content::Ingest { reference: "r".into(), ..Default::default() };
+    let mut writer = world.engine.content.writer(scope, ingest).await.expect("opened");
+    writer.commit(model::content::Commit::default()).await.expect("blob");
+    assert_eq!(refused().await, left("blobs, snapshots on \"dirs\" snapshotter"));
+    world.snapshots().remove(scope, "s").await.expect("removed");
+    let empty = oci::Digest::parse(DIGEST).expect("a digest");
+    world.engine.content.delete(scope, &empty).await.expect("deleted");
+    namespaces.delete("ns").await.expect("empty now");
+}
+
 #[tokio::test]
 async fn containers_refuse() {
     let world = World::new().await;
