@@ -245,6 +245,12 @@ impl Ordeal {
         for lease in daemon.ok(&["leases", "ls", "-q"])?.lines() {
             daemon.ok(&["leases", "rm", "--sync", lease])?;
         }
+        // A creation that was cut off may be cleaned up after beside the start; until then its name is taken.
+        let (bundle, late) = (bundle(daemon, id), Instant::now() + DEADLINE);
+        while bundle.exists() {
+            ensure!(Instant::now() < late, "{} stays", bundle.display());
+            std::thread::yield_now();
+        }
         daemon.client(&["run", "--rm", BUSYBOX, id, "sh", "-c", "exit 7"]).run()?.with_code(7)?;
         Ok(())
     }

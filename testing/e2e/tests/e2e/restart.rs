@@ -3,7 +3,9 @@
 use anyhow::{Result, ensure};
 use e2e::samples::BUSYBOX;
 use e2e::{Daemon, Follower, Kind, Program};
+use rustix::process::Signal;
 
+use crate::crash::end;
 use crate::tasks::a_child_of;
 
 scenarios!(
@@ -65,9 +67,7 @@ fn exits_while_the_daemon_is_away(mut daemon: Daemon) -> Result<()> {
     daemon.ok(&["run", "-d", BUSYBOX, "one", "sh", "-c", "trap 'exit 5' TERM; while :; do sleep 1; done"])?;
     let pid = daemon.task_pid("one")?;
     daemon.kill9()?;
-    let fd = rustix::process::Pid::from_raw(pid)
-        .map(|p| rustix::process::kill_process(p, rustix::process::Signal::KILL));
-    ensure!(fd.is_some_and(|r| r.is_ok()), "cannot kill {pid}");
+    end(pid, Signal::KILL)?;
     daemon.launch()?;
     let listed = daemon.ok(&["tasks", "ls"])?;
     // The reference takes a shim without processes for a leak and removes the task; to keep it is better.
