@@ -7,7 +7,7 @@
 //!     work               → <root>/io.containerd.runtime.v2.task/<namespace>/<id>/
 //!     log                fifo for the shim's log
 //!     shim-binary-path   which binary was started
-//!     bootstrap.json     where it listens
+//!     bootstrap.json     where it listens, or is going to
 //!     sandbox            the sandbox whose shim is used instead of an own one
 //!     .exit-seen         ours: init's exit, once it has been published
 //! ```
@@ -17,6 +17,7 @@
 //!
 //! Everything here is synchronous; callers keep it off the event loop.
 
+use crate::bootstrap::Endpoint;
 use crate::setup::Setup;
 use kernel::mount::{Detach, unmount_recursive};
 use model::{Error, Kind, Result, error::os_text};
@@ -97,8 +98,8 @@ impl Bundle {
         make_dir(&self.path, 0o700)
     }
 
-    /// Makes again what a shim that serves needs of its bundle, where it is missing, and writes some files.
-    pub(crate) fn mend(&self, files: &[(&str, &str)]) -> Result<()> {
+    /// Makes again what directories a shim that serves needs of its bundle, where they are missing.
+    pub(crate) fn mend(&self) -> Result<()> {
         for (dir, mode) in
             [(self.path.clone(), 0o700), (self.path.join("rootfs"), 0o711), (self.work.clone(), 0o711)]
         {
@@ -109,10 +110,14 @@ impl Bundle {
         }
         let link = self.path.join("work");
         match std::os::unix::fs::symlink(&self.work, &link) {
-            Err(e) if e.kind() != ErrorKind::AlreadyExists => return Err(Error::io("symlink", &link, e)),
-            _ => {}
+            Err(e) if e.kind() != ErrorKind::AlreadyExists => Err(Error::io("symlink", &link, e)),
+            _ => Ok(()),
         }
-        files.iter().try_for_each(|(name, text)| self.write(name, text.as_bytes(), 0o600))
+    }
+
+    /// Notes where the shim listens.
+    pub(crate) fn note(&self, endpoint: &Endpoint) -> Result<()> {
+        self.write(BOOTSTRAP, endpoint.to_json().as_bytes(), 0o644)
     }
 
     /// Writes one file.

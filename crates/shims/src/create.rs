@@ -54,6 +54,8 @@ struct Place {
     id: ContainerId,
     bundle: Bundle,
     source: Source,
+    /// Where the bundle says already that the shim will listen.
+    noted: Option<Endpoint>,
 }
 
 impl Inner {
@@ -72,8 +74,8 @@ impl Inner {
         let reserved = self.table.reserve(&making.namespace, &id)?;
         let bundle = self.bundle(&making.namespace, &id);
         let source = self.find_source(&making).await.map_err(failed_to_start)?;
-        self.make_bundle(&making, &bundle, &source).await?;
-        match self.bring_up(&making, Place { id, bundle: bundle.clone(), source }).await {
+        let noted = self.make_bundle(&making, &bundle, &source).await?;
+        match self.bring_up(&making, Place { id, bundle: bundle.clone(), source, noted }).await {
             Ok((shim, log)) => {
                 reserved.fill(&shim);
                 let pid = shim.exits.pid();
@@ -117,22 +119,37 @@ impl Inner {
         Ok(text.map(|text| Endpoint::from_text(&text)).filter(|endpoint| endpoint.version >= 3))
     }
 
-    async fn make_bundle(&self, making: &Making, bundle: &Bundle, source: &Source) -> Result<()> {
-        let (name, text) = match source {
-            Source::Binary(path) => (bundle::BINARY, path.display().to_string()),
-            Source::Sandbox(_) => (bundle::SANDBOX, making.container.sandbox.clone()),
+    /// Makes the bundle. Where a shim of its own is going to listen is noted at once: it mostly does, and nothing need be
+    /// written between its start and the call that has it create the task.
+    async fn make_bundle(
+        &self,
+        making: &Making,
+        bundle: &Bundle,
+        source: &Source,
+    ) -> Result<Option<Endpoint>> {
+        let ((name, text), expected) = match source {
+            Source::Binary(path) => {
+                let expected = self.expected_endpoint(&making.namespace, &making.container.id);
+                ((bundle::BINARY, path.display().to_string()), expected)
+            }
+            Source::Sandbox(_) => ((bundle::SANDBOX, making.container.sandbox.clone()), None),
         };
         let spec = making.container.spec.as_ref().map(|any| any.value.clone()).unwrap_or_default();
         let bundle = bundle.clone();
         let step = kernel::trace::begin();
-        let made = blocking(move || bundle.create(&spec, (name, &text))).await;
+        let made = blocking(move || {
+            bundle.create(&spec, (name, &text))?;
+            // What cannot be noted now is noted, or refused, when the shim listens.
+            Ok(expected.filter(|endpoint| bundle.note(endpoint).is_ok()))
+        })
+        .await;
         step.end("daemon.make-bundle", &making.container.id);
         made
     }
 
     /// Starts or joins the shim and has it create the task.
     async fn bring_up(&self, making: &Making, place: Place) -> Result<(Arc<Shim>, Option<Log>)> {
-        let Place { id, bundle, source } = place;
+        let Place { id, bundle, source, noted } = place;
         let (binary, mut log) = match &source {
             Source::Sandbox(_) => (None, None),
             Source::Binary(path) => {
@@ -143,7 +160,7 @@ impl Inner {
         };
         let making_it = async {
             let (endpoint, channel) = self
-                .start(making, &bundle, source)
+                .start(making, (&bundle, noted.as_ref()), source)
                 .await
                 .map_err(|e| failed_to_start(e.during("start failed")))?;
             let shim = Arc::new(Shim {
@@ -173,10 +190,16 @@ impl Inner {
         Ok((shim?, log))
     }
 
-    async fn start(&self, making: &Making, bundle: &Bundle, source: Source) -> Result<(Endpoint, Channel)> {
+    async fn start(
+        &self,
+        making: &Making,
+        noted: (&Bundle, Option<&Endpoint>),
+        source: Source,
+    ) -> Result<(Endpoint, Channel)> {
+        let bundle = noted.0;
         let binary = match source {
             Source::Sandbox(endpoint) => {
-                let channel = self.meet(making, bundle, &endpoint).await?;
+                let channel = self.meet(making, noted, &endpoint).await?;
                 return Ok((endpoint, channel));
             }
             Source::Binary(binary) => binary,
@@ -188,7 +211,7 @@ impl Inner {
             options: making.options(),
         };
         let started = match self.binaries.start(&start, bundle).await {
-            Ok(endpoint) => self.meet(making, bundle, &endpoint).await.map(|channel| (endpoint, channel)),
+            Ok(endpoint) => self.meet(making, noted, &endpoint).await.map(|channel| (endpoint, channel)),
             // It was ended and may have left a shim behind, unlike one that says itself that it failed.
             Err(e) if matches!(e.kind(), Kind::DeadlineExceeded | Kind::Aborted) => Err(e),
             Err(e) => return Err(e),
@@ -204,13 +227,22 @@ impl Inner {
         started
     }
 
-    /// Connects to a shim, and notes in the bundle where it listens.
-    async fn meet(&self, making: &Making, bundle: &Bundle, endpoint: &Endpoint) -> Result<Channel> {
-        let (file, text) = (bundle.clone(), endpoint.to_json());
-        let (written, channel) = tokio::join!(
-            blocking(move || file.write(bundle::BOOTSTRAP, text.as_bytes(), 0o644)),
-            Channel::connect(endpoint, &making.namespace, &self.setup.limits),
-        );
+    /// Connects to a shim, and notes in the bundle where it listens unless that is noted.
+    async fn meet(
+        &self,
+        making: &Making,
+        (bundle, noted): (&Bundle, Option<&Endpoint>),
+        endpoint: &Endpoint,
+    ) -> Result<Channel> {
+        let write = async {
+            if noted == Some(endpoint) {
+                return Ok(());
+            }
+            let (bundle, endpoint) = (bundle.clone(), endpoint.clone());
+            blocking(move || bundle.note(&endpoint)).await
+        };
+        let (written, channel) =
+            tokio::join!(write, Channel::connect(endpoint, &making.namespace, &self.setup.limits),);
         match (written, channel) {
             (Ok(()), channel) => channel,
             (Err(e), Err(second)) => Err(e.beside(second)),

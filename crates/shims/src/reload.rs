@@ -406,7 +406,7 @@ impl Files {
     fn old_address(bundle: &Bundle) -> Result<Option<Endpoint>> {
         let Some(text) = bundle.find(bundle::ADDRESS)? else { return Ok(None) };
         let endpoint = Endpoint::from_text(&text);
-        if let Err(error) = bundle.write(bundle::BOOTSTRAP, endpoint.to_json().as_bytes(), 0o644) {
+        if let Err(error) = bundle.note(&endpoint) {
             tracing::warn!(%error, "the address of a shim stays in its old file");
         }
         Ok(Some(endpoint))

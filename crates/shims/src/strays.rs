@@ -50,8 +50,7 @@ impl Inner {
         bundle: &Bundle,
     ) -> Result<Option<Endpoint>> {
         for path in self.socket_paths(namespace, id) {
-            let address = format!("unix://{}", path.display());
-            let endpoint = Endpoint { version: NEWEST, address, protocol: "ttrpc".to_owned() };
+            let endpoint = served_at(&path);
             let channel = match self.reach(namespace, &endpoint).await {
                 Ok(channel) => channel,
                 Err(error) if is_unheard(&error) => continue,
@@ -84,10 +83,20 @@ impl Inner {
         runtime: Option<String>,
     ) -> Result<PathBuf> {
         let binary = self.resolver.resolve(runtime.as_deref().unwrap_or(RUNTIME))?;
-        let (of, text, path) = (bundle.clone(), endpoint.to_json(), binary.display().to_string());
-        blocking(move || of.mend(&[(bundle::BINARY, &path), (bundle::BOOTSTRAP, &text)])).await?;
+        let (of, endpoint, path) = (bundle.clone(), endpoint.clone(), binary.display().to_string());
+        blocking(move || {
+            of.mend()?;
+            of.write(bundle::BINARY, path.as_bytes(), 0o600)?;
+            of.note(&endpoint)
+        })
+        .await?;
         tracing::warn!(bundle = %bundle.path.display(), "a shim without a bundle is taken in again");
         Ok(binary)
+    }
+
+    /// Where a task's shim is going to listen, unless it is an older one or serves a group.
+    pub(crate) fn expected_endpoint(&self, namespace: &str, id: &str) -> Option<Endpoint> {
+        self.socket_paths(namespace, id).first().map(|path| served_at(path))
     }
 
     /// Where a task's shim may listen: where we have it listen, and where older ones do whatever they are told.
@@ -96,6 +105,10 @@ impl Inner {
         let told = self.setup.socket_dir.as_deref().filter(|dir| !dir.is_empty() && *dir != SOCKETS);
         told.into_iter().chain([SOCKETS]).map(|dir| Path::new(dir).join(&name)).collect()
     }
+}
+
+fn served_at(path: &Path) -> Endpoint {
+    Endpoint { version: NEWEST, address: format!("unix://{}", path.display()), protocol: "ttrpc".to_owned() }
 }
 
 /// The name of a shim's socket: a hash of the daemon's address, the namespace and the id, as of one path.

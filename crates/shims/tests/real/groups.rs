@@ -1,18 +1,24 @@
 //! Several tasks in one shim.
 
 use crate::stage::{Stage, Told, kill, peers, within};
+use model::containers::Container;
 use model::tasks::{Create, Runtime, Status};
 use rustix::process::{Signal, kill_process};
 use shims::Reloaded;
 use std::time::{Duration, Instant};
 
 /// A container of a pod: the annotation says so.
-pub async fn run_in_pod(stage: &Stage, id: &str) {
-    let mut container = stage.container(id, &["/bin/sleep", "1000"]);
+pub fn put_in_pod(container: &mut Container) {
     let spec = container.spec.as_mut().expect("spec");
     let mut json: serde_json::Value = serde_json::from_slice(&spec.value).expect("json");
     json["annotations"] = serde_json::json!({ "io.kubernetes.cri.sandbox-id": "pod" });
     spec.value = json.to_string().into();
+}
+
+/// Creates and starts a container of a pod.
+pub async fn run_in_pod(stage: &Stage, id: &str) {
+    let mut container = stage.container(id, &["/bin/sleep", "1000"]);
+    put_in_pod(&mut container);
     within(stage.shims.create(&stage.scope, &container, &stage.request(id))).await.expect("create");
     within(stage.task(id).start("")).await.expect("start");
 }

@@ -1,6 +1,6 @@
 //! From creation to deletion.
 
-use crate::stage::{Stage, Told, kill, peers, within};
+use crate::stage::{Peer, Stage, Told, kill, our_shim, peers, within};
 use model::tasks::{Exec, Runtime, Status};
 use model::{Any, Kind};
 
@@ -124,6 +124,32 @@ async fn many_at_once() {
             done.expect("a whole life");
         }
         assert!(stage.shims.list(&stage.scope.namespace).is_empty());
+        stage.leave().await;
+    }
+}
+
+/// The shim is started by a script that keeps what it finds in the bundle.
+#[tokio::test]
+async fn where_a_shim_will_listen_is_known_before() {
+    use std::os::unix::fs::PermissionsExt;
+    for in_group in [false, true] {
+        let mut peer = Peer { shim: our_shim(), runtime: "" };
+        let dir = tempfile::tempdir().expect("dir");
+        let (script, seen) = (dir.path().join("shim"), dir.path().join("seen"));
+        let text =
+            format!("#!/bin/sh\ncp bootstrap.json {}\nexec {} \"$@\"\n", seen.display(), peer.shim.display());
+        std::fs::write(&script, text).expect("write");
+        std::fs::set_permissions(&script, PermissionsExt::from_mode(0o755)).expect("chmod");
+        peer.shim = script;
+        let stage = Stage::new(&peer).await;
+        match in_group {
+            false => drop(stage.run("k").await),
+            true => crate::groups::run_in_pod(&stage, "k").await,
+        }
+        let socket = stage.socket("k").display().to_string();
+        let seen = std::fs::read_to_string(&seen).expect("it is there before the shim is");
+        assert_eq!(seen.contains(&format!("\"unix://{socket}\"")), !in_group, "{seen}");
+        stage.end("k").await;
         stage.leave().await;
     }
 }
