@@ -232,9 +232,20 @@ async fn orders_wait_for_each_other() {
     assert!(is_pending(&mut resuming).await);
     bench.call::<api::ConnectResponse>("Connect", &api::ConnectRequest::default()).await;
     assert!(is_pending(&mut resuming).await, "it waits for the pause");
+    // There is an end to how many wait.
+    let again = || Box::pin(bench.try_call::<()>("Resume", &resume));
+    let mut others: Vec<_> = (0..63).map(|_| again()).collect();
+    for other in &mut others {
+        assert!(is_pending(other).await);
+    }
+    let error = bench.try_call::<()>("Resume", &resume).await.expect_err("one too many");
+    assert!(error.contains("64 requests wait for container"), "{error}");
     drop(brake);
     pausing.await.expect("paused");
     resuming.await.expect("resumed after that");
+    for other in others {
+        assert_eq!(other.await.expect_err("not paused"), "Unknown: cannot resume a running process");
+    }
     bench.finish().await;
 }
 
@@ -304,4 +315,52 @@ async fn delete_ends_an_idle_shim() {
     assert!(deleted.expect("run").status.success());
     tokio::time::timeout(PATIENCE, bench.client.closed()).await.expect("the shim ends");
     assert!(!bench.address.exists(), "the socket is removed");
+}
+
+/// With its container go those who wait for their turn, or for the end of a process that was never started.
+#[tokio::test]
+async fn nobody_waits_for_what_is_gone() {
+    let mut bench = Bench::start("", "sleep 1000").await;
+    let mut brake = Brake::on("delete", &mut bench);
+    bench.create(|_| ()).await;
+    bench.add_exec("e", "true", |_| ()).await;
+    let wait = api::WaitRequest { id: bench.id.clone(), exec_id: "e".into() };
+    let mut waiting = Box::pin(bench.try_call::<api::WaitResponse>("Wait", &wait));
+    assert!(is_pending(&mut waiting).await);
+    let delete = api::DeleteRequest { id: bench.id.clone(), ..Default::default() };
+    let mut deleting = Box::pin(bench.try_call::<api::DeleteResponse>("Delete", &delete));
+    brake.reach(&bench, &mut deleting).await;
+    let pause = api::PauseRequest { id: bench.id.clone() };
+    let mut pausing = Box::pin(bench.try_call::<()>("Pause", &pause));
+    assert!(is_pending(&mut pausing).await);
+    bench.call::<api::ConnectResponse>("Connect", &api::ConnectRequest::default()).await;
+    drop(brake);
+    deleting.await.expect("deleted");
+    assert_eq!(pausing.await.expect_err("gone"), "NotFound: container not created: not found");
+    waiting.await.expect("it never was, and is over");
+    bench.finish().await;
+}
+
+/// Whoever waits for a process that cannot be started is answered; and in a container that has ended none can be.
+#[tokio::test]
+async fn nobody_waits_for_what_cannot_be() {
+    let bench = Bench::start("", "sleep 1000").await;
+    bench.create(|_| ()).await;
+    bench.start_task().await;
+    let absent = serde_json::json!({"args": ["/no/such/program"], "cwd": "/", "user": {"uid": 0, "gid": 0}});
+    let absent = wire::Any::json(wire::typeurl::OCI_PROCESS, absent.to_string());
+    bench.add_exec("e", "", |request| request.spec = Some(absent)).await;
+    let wait = api::WaitRequest { id: bench.id.clone(), exec_id: "e".into() };
+    let mut waiting = Box::pin(bench.try_call::<api::WaitResponse>("Wait", &wait));
+    assert!(is_pending(&mut waiting).await);
+    let start = api::StartRequest { id: bench.id.clone(), exec_id: "e".into() };
+    bench.try_call::<api::StartResponse>("Start", &start).await.expect_err("no such program");
+    waiting.await.expect("it never was, and is over");
+    bench.add_exec("late", "true", |_| ()).await;
+    bench.kill("", 9).await;
+    bench.wait("").await;
+    let start = api::StartRequest { id: bench.id.clone(), exec_id: "late".into() };
+    let error = bench.try_call::<api::StartResponse>("Start", &start).await.expect_err("too late");
+    assert!(error.contains("init process is not running"), "{error}");
+    bench.finish().await;
 }
