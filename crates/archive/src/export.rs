@@ -16,7 +16,7 @@ use oci::{
 };
 
 use crate::error::Error;
-use crate::layout::{DOCKER_FILE, DockerImage, blob_path, name_annotations};
+use crate::layout::{DOCKER_FILE, DockerImage, LONGEST_DOCUMENT, blob_path, name_annotations};
 use crate::tar::{Entry, Kind, Writer};
 
 /// How many documents the index of one image may hold.
@@ -199,10 +199,14 @@ impl<S: Source> Plan<'_, S> {
         Ok(())
     }
 
+    /// A document, whole. What only says that it is one may have any size.
     fn read(&mut self, blob: &Descriptor) -> Result<Vec<u8>, S::Error> {
         let mut bytes = Vec::new();
-        let Some(mut data) = self.source.open(&blob.digest)? else { return Err(missing(blob).into()) };
-        data.read_to_end(&mut bytes).map_err(Error::Stream)?;
+        let Some(data) = self.source.open(&blob.digest)? else { return Err(missing(blob).into()) };
+        data.take(LONGEST_DOCUMENT + 1).read_to_end(&mut bytes).map_err(Error::Stream)?;
+        if bytes.len() as u64 > LONGEST_DOCUMENT {
+            return Err(Error::form(format!("blob {} is too large for a document", blob.digest)).into());
+        }
         if blob.digest.algorithm().digest(&bytes) != blob.digest {
             return Err(damaged(blob).into());
         }

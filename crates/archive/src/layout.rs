@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 /// The name of Docker's list of images.
 pub const DOCKER_FILE: &str = "manifest.json";
-/// The longest JSON document we read from an archive, in bytes.
+/// The longest JSON document we read for an archive, in bytes.
 pub const LONGEST_DOCUMENT: u64 = 20 << 20;
 
 /// One image of Docker's `manifest.json`.

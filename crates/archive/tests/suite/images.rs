@@ -389,6 +389,15 @@ fn a_mistake_is_told_at_once() {
     assert_eq!(error.to_string(), "room: not found");
 }
 
+/// A blob that is named as a document and is none is not read into memory.
+#[test]
+fn a_document_has_a_largest_size() {
+    let mut store = Memory::default();
+    let huge = store.put(media_type::OCI_MANIFEST, &vec![0; (20 << 20) + 1]);
+    let error = export(&request("x", huge.clone()), &mut store, &mut std::io::sink()).unwrap_err();
+    assert_eq!(error.to_string(), format!("blob {} is too large for a document", huge.digest));
+}
+
 #[test]
 fn missing_and_damaged_content_is_named() {
     let mut store = Memory::default();
