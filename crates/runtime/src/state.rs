@@ -415,6 +415,16 @@ mod tests {
     }
 
     #[test]
+    fn a_number_that_is_somebody_elses_is_no_first_process() {
+        let init_process_pid = std::process::id().cast_signed();
+        let init_process_start = procfs::stat(init_process_pid).unwrap().start;
+        let record = Record { init_process_pid, init_process_start, ..Record::default() };
+        assert!(record.init().unwrap().is_some());
+        let later = Record { init_process_start: init_process_start - 1, ..record };
+        assert!(later.init().unwrap().is_none());
+    }
+
+    #[test]
     fn nobody_is_added_without_the_containers_labels() {
         let process = |profile: &str, label: &str| Process {
             apparmor_profile: profile.into(),

@@ -107,8 +107,29 @@ fn without_a_pid_namespace_all_processes_are_found() {
     });
     bundle.create().ok();
     bundle.verb(&["start", &bundle.id]).ok();
+    let mut all: Vec<i32> = Vec::new();
+    while all.len() < 2 {
+        all = serde_json::from_str(&bundle.verb(&["ps", "--format", "json", &bundle.id]).ok()).unwrap();
+    }
+    let all = all.into_iter().map(|pid| kernel::pidfd::open(pid).unwrap()).collect::<Vec<_>>();
     bundle.verb(&["kill", &bundle.id, "KILL"]).ok();
-    bundle.wait();
+    for one in &all {
+        assert!(kernel::pidfd::wait_end(one, Some(std::time::Duration::from_secs(60))).unwrap());
+    }
+    bundle.verb(&["delete", &bundle.id]).ok();
+    assert!(bundle.is_gone());
+}
+
+/// What is frozen does not even die of it.
+#[test]
+fn a_kill_thaws() {
+    let bundle = Bundle::script("exec sleep 1000");
+    bundle.create().ok();
+    bundle.verb(&["start", &bundle.id]).ok();
+    let pid = kernel::pidfd::open(bundle.state()["pid"].as_i64().unwrap() as i32).unwrap();
+    bundle.verb(&["pause", &bundle.id]).ok();
+    bundle.verb(&["kill", &bundle.id, "KILL"]).ok();
+    assert!(kernel::pidfd::wait_end(&pid, Some(std::time::Duration::from_secs(60))).unwrap());
     bundle.verb(&["delete", &bundle.id]).ok();
     assert!(bundle.is_gone());
 }

@@ -85,6 +85,14 @@ fn the_hosts_null_cannot_be_changed_through_a_mask() {
 }
 
 #[test]
+fn read_only_places_take_nothing() {
+    let bundle = Bundle::script("echo x 2>/dev/null >/etc/x || echo no; echo x >/etc2 && echo yes");
+    std::fs::create_dir_all(bundle.rootfs().join("etc")).unwrap();
+    let bundle = bundle.with(|spec| spec["linux"]["readonlyPaths"] = json!(["/etc"]));
+    assert_eq!(bundle.run().ok(), "no\nyes\n");
+}
+
+#[test]
 fn what_cannot_be_masked_or_made_read_only_is_no_container() {
     for list in ["maskedPaths", "readonlyPaths"] {
         let bundle = Bundle::script("true").with(|spec| spec["linux"][list] = json!(["/loop"]));
