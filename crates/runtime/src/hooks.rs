@@ -78,23 +78,13 @@ impl Batch<'_> {
     }
 }
 
-/// Feeds the hook, collects what it says, and waits for its end.
+/// Feeds the hook, collects what it says, and waits for its end. A hook that cannot be waited for is ended.
 fn watch(mut child: Child, input: &[u8], limit: Option<Duration>) -> std::result::Result<(), String> {
-    let end = pidfd::open(child.id() as i32).map_err(|error| error.to_string())?;
-    let deadline = limit.map(|limit| Instant::now() + limit);
     let mut output = Output::new(&mut child, input);
-    loop {
-        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        match output.wait(&end, left).map_err(kernel::strerror)? {
-            Event::Output => {}
-            Event::Ended => break,
-            Event::TooLate => {
-                let _ = child.kill();
-                let _ = child.wait();
-                let seconds = limit.unwrap_or_default().as_secs_f64();
-                return Err(format!("hook ran past specified timeout of {seconds:.1}s"));
-            }
-        }
+    if let Err(text) = await_end(&child, &mut output, limit) {
+        let _ = child.kill();
+        let _ = child.wait();
+        return Err(text);
     }
     output.drain();
     let status = child.wait().map_err(|error| error.to_string())?;
@@ -102,6 +92,27 @@ fn watch(mut child: Child, input: &[u8], limit: Option<Duration>) -> std::result
         true => Ok(()),
         false => {
             Err(format!("{}, stdout: {}, stderr: {}", status_text(status), output.text(0), output.text(1)))
+        }
+    }
+}
+
+fn await_end(
+    child: &Child,
+    output: &mut Output<'_>,
+    limit: Option<Duration>,
+) -> std::result::Result<(), String> {
+    let end = pidfd::open(child.id() as i32).map_err(|error| error.to_string())?;
+    // One beyond the end of all clocks is none.
+    let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
+    loop {
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        match output.wait(&end, left).map_err(kernel::strerror)? {
+            Event::Output => {}
+            Event::Ended => return Ok(()),
+            Event::TooLate => {
+                let seconds = limit.unwrap_or_default().as_secs_f64();
+                return Err(format!("hook ran past specified timeout of {seconds:.1}s"));
+            }
         }
     }
 }
@@ -248,6 +259,7 @@ mod tests {
     fn hooks_read_the_state() {
         run_one(shell(r#"grep -q '"id":"abc"'"#, None)).unwrap();
         run_one(shell("exit 0", Some(100))).unwrap();
+        run_one(shell("exit 0", Some(i64::MAX))).unwrap();
     }
 
     #[test]
