@@ -22,6 +22,7 @@ use crate::hooks::{Batch, Environment};
 use crate::privileges::{Filter, Settings, enter_group};
 use crate::rootfs::{Plan, Tree};
 use crate::spawn::NamespacePlan;
+use crate::state::START;
 use crate::sync::{Channel, Message};
 use crate::{Error, Result, placement, program};
 
@@ -166,7 +167,7 @@ impl Init<'_> {
     fn start(&self, program: &Program) -> i32 {
         let mut byte = [0; 1];
         match rustix::io::retry_on_intr(|| rustix::io::read(self.fifo, &mut byte)) {
-            Ok(1) => {}
+            Ok(1) if byte == *START => {}
             _ => return EXEC_FAILED,
         }
         if let Err(error) = self.run_start_hooks() {

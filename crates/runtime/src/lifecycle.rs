@@ -14,7 +14,7 @@ use oci::runtime::LinuxResources;
 
 use crate::hooks::{Batch, Environment};
 use crate::resources;
-use crate::state::{Directory, Record, Status};
+use crate::state::{Directory, Record, START, Status};
 use crate::{Error, Kind, Result};
 
 /// Whom a signal is for.
@@ -47,7 +47,7 @@ pub fn start(root: &Path, id: &str) -> Result<()> {
     let fifo = directory.fifo();
     match file::open_fifo_writer(&fifo) {
         Ok(writer) => {
-            rustix::io::write(&writer, b"0")
+            rustix::io::write(&writer, START)
                 .map_err(|errno| Error::unknown(format!("write exec fifo: {}", kernel::strerror(errno))))?;
             std::fs::remove_file(&fifo).map_err(|error| crate::state::from_io("remove", &fifo, &error))
         }

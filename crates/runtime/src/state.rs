@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use kernel::cgroup::Cgroup;
-use kernel::{Errno, KernelError, pidfd, procfs};
+use kernel::{Errno, KernelError, file, pidfd, procfs};
 use oci::runtime::{
     ExecCpuAffinity, Hook, LinuxCapabilities, LinuxIoPriority, LinuxScheduler, PosixRlimit, Process, State,
 };
@@ -23,6 +23,12 @@ use crate::{Error, Kind, Result};
 
 /// Longest name of a container, as the file system allows it.
 const LONGEST_ID: usize = 1024;
+
+/// What a first process reads from `exec.fifo` to become the program.
+pub const START: &[u8] = b"0";
+
+/// What it reads there to end instead.
+pub const END: &[u8] = b"1";
 
 /// `state.json`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -219,8 +225,12 @@ impl Directory {
     }
 
     /// Removes the control group of a creation that was cut off. Its first process ends by itself without the one that
-    /// made it. Whatever else is in that group is not ours.
+    /// made it, or is told to when it waits for its start already. Whatever else is in that group is not ours.
     pub fn remove_planned_cgroup(&self) -> Result<()> {
+        // Where nobody has it open there is nobody to be told.
+        if let Ok(writer) = file::open_fifo_writer(&self.fifo()) {
+            let _ = rustix::io::write(&writer, END);
+        }
         // One that was not written whole is of a group that was not made.
         let text = std::fs::read(self.planned_cgroup()).unwrap_or_default();
         let Ok(paths) = serde_json::from_slice(&text) else { return Ok(()) };

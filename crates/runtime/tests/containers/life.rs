@@ -175,6 +175,18 @@ fn the_first_process_does_not_outlive_the_runtime_that_makes_it() {
     assert!(bundle.is_gone());
 }
 
+/// As when whoever made it was killed before the record was there: the first process waits for its start.
+#[test]
+fn what_has_no_record_is_deleted_too() {
+    let bundle = Bundle::script("sleep 1000");
+    bundle.create().ok();
+    let first = kernel::pidfd::open(bundle.state()["pid"].as_i64().unwrap() as i32).unwrap();
+    std::fs::remove_file(bundle.root().join(&bundle.id).join("state.json")).unwrap();
+    bundle.verb(&["delete", "--force", &bundle.id]).ok();
+    assert!(kernel::pidfd::wait_end(&first, Some(std::time::Duration::from_secs(20))).unwrap());
+    assert!(bundle.is_gone());
+}
+
 #[test]
 fn limits_apply_and_change() {
     let bundle = Bundle::script("exec sleep 1000").with(|spec| {
