@@ -5,8 +5,9 @@
 //! user's rights, says that it is ready, and sleeps until somebody writes to `exec.fifo`.
 //!
 //! `/proc/<pid>/exe` of the sleeping process is the runtime's own file. A container that shares its pid namespace, or
-//! joins it before the start, cannot look there, because the process cannot be dumped; one that executes `/proc/self/exe` gets a file that nobody can open for
-//! writing, if the runtime was started by [`kernel::process::run_sealed`] (CVE-2019-5736).
+//! joins it before the start, cannot look there, because the process cannot be dumped; one that executes
+//! `/proc/self/exe` gets a file that nobody can open for writing, if the runtime was started by
+//! [`kernel::process::run_sealed`] (CVE-2019-5736).
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::Path;
