@@ -76,6 +76,8 @@ pub struct Deletion {
     pub timer: TimerId,
     /// Hang-up watches are in place.
     pub watching: bool,
+    /// Until when clients may read what lies in the fifos, once output has ended.
+    pub read_by: Option<Instant>,
     /// The logging program is being ended.
     pub ending_logger: bool,
 }

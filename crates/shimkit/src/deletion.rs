@@ -1,7 +1,7 @@
 //! Removals: the runtime's part and the wait for the last output go on side by side.
 //!
-//! Output is taken when all writers of the fifos are gone and all pumps have ended; a logging program is then given
-//! a moment. After ten seconds a removal waits for output no longer.
+//! Output is taken when all writers of the fifos are gone and all pumps have ended; clients are then given a moment to
+//! read it, and so is a logging program. After ten seconds a removal waits for output no longer.
 
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
@@ -32,6 +32,13 @@ const LEFT_BEHIND: u64 = 64 << 10;
 /// How often unread output is looked at.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
+/// How long a removal waits for a client to read what lies in the fifos: some, `ctr` among them, read no more once they
+/// have its answer.
+const READING: Duration = Duration::from_millis(100);
+
+/// How often it is looked whether they have.
+const READING_STEP: Duration = Duration::from_millis(1);
+
 /// How long a logging program may go on after the end of output before it is asked to end.
 const LOGGER_GRACE: Duration = Duration::from_secs(1);
 
@@ -50,6 +57,7 @@ impl Shim {
             overdue: false,
             timer,
             watching: false,
+            read_by: None,
             ending_logger: false,
         });
     }
@@ -101,11 +109,29 @@ impl Shim {
             if process.kept.readers.iter().any(|reader| !is_hung_up(reader)) {
                 return self.watch_hang_up(key);
             }
+            if self.is_being_read(key) {
+                return;
+            }
         }
+        let Some(process) = self.process(key) else { return };
         match process.kept.logger.as_ref().map(|logger| logger.pid) {
             Some(pid) => self.end_logging(key, pid),
             None => self.finish_deletion(key),
         }
+    }
+
+    /// Whether clients are given time yet to read what lies in the fifos. Nothing tells when they have.
+    fn is_being_read(&mut self, key: &Key) -> bool {
+        let Some(process) = self.process(key).filter(|p| p.kept.readers.iter().any(has_unread)) else {
+            return false;
+        };
+        let Some(deletion) = process.deletion.as_mut() else { return false };
+        let now = Instant::now();
+        if now >= *deletion.read_by.get_or_insert(now + READING) {
+            return false;
+        }
+        self.timers.set(now + READING_STEP, Alarm::Reading(key.clone()));
+        true
     }
 
     /// Keeps fifos with much unread output open for readers that are still to come.
@@ -217,6 +243,10 @@ impl Shim {
 /// Whether more is unread than a client may leave behind.
 fn is_brimful(reader: &OwnedFd) -> bool {
     rustix::io::ioctl_fionread(reader).is_ok_and(|unread| unread > LEFT_BEHIND)
+}
+
+fn has_unread(reader: &OwnedFd) -> bool {
+    rustix::io::ioctl_fionread(reader).is_ok_and(|unread| unread > 0)
 }
 
 fn is_hung_up(reader: &OwnedFd) -> bool {

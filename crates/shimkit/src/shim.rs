@@ -65,6 +65,8 @@ pub enum Alarm {
     Drain(Key),
     /// A client may have read on.
     Look(Key),
+    /// Look whether a client has read what lay in the fifos of a process that is being removed.
+    Reading(Key),
     /// A logging program did not report.
     Report(Key),
     /// A logging program is asked to end.
@@ -247,6 +249,7 @@ impl Shim {
                 self.advance_deletion(&key);
             }
             Alarm::Look(key) => self.look(&key),
+            Alarm::Reading(key) => self.advance_deletion(&key),
             Alarm::Report(key) => self.give_up_report(&key),
             Alarm::LoggerEnd(pid) => self.end_logger(pid, libc::SIGTERM),
             Alarm::LoggerKill(pid) => self.end_logger(pid, libc::SIGKILL),

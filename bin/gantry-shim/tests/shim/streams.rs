@@ -16,6 +16,7 @@ with_runtimes! {
     a_reader_that_goes => super::a_reader_that_goes_by;
     held_output => super::held_output_by;
     unread_output => super::unread_output_by;
+    time_to_read => super::time_to_read_by;
     terminal => super::terminal_by;
     exec_terminal => super::exec_terminal_by;
     file => super::file_by;
@@ -96,6 +97,21 @@ async fn unread_output_by(runtime: &str) {
         read_all(reader(&out)).await
     });
     assert_eq!(text.len(), 100_000);
+    bench.finish().await;
+}
+
+/// Some clients read no more when they have the answer to a removal: so it comes when they have read, or had the time to.
+async fn time_to_read_by(runtime: &str) {
+    let bench = Bench::start(runtime, "echo here").await;
+    let out = bench.fifo("out");
+    let mut client = reader(&out);
+    bench.create(|request| (request.stdout, request.stderr) = (out.clone(), out.clone())).await;
+    bench.start_task().await;
+    assert_eq!(bench.wait("").await.exit_status, 0);
+    let asked = std::time::Instant::now();
+    bench.delete("").await;
+    assert!(asked.elapsed() >= std::time::Duration::from_millis(100), "{:?}", asked.elapsed());
+    expect(&mut client, "here\n").await;
     bench.finish().await;
 }
 
